@@ -1,0 +1,44 @@
+# What people type. Everything lives in .venv, made at first need and again when setup.py changes.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+
+$(READY): setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hubrepo needs Python 3.11 or newer (make PYTHON=python3.11 ...)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+.PHONY: help serve test lint types imports check torture bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(READY) ## run the hub at http://127.0.0.1:6543; the first start shows a key
+	$(BIN)/hubrepo serve
+
+test: $(READY) ## run the tests
+	$(BIN)/pytest -m "not torture"
+
+lint: $(READY) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## check types
+	$(BIN)/mypy
+
+imports: $(READY) ## check who imports whom
+	$(BIN)/lint-imports
+
+check: lint types imports test ## all that must be green before a push
+
+torture: $(READY) ## run the long hunts: kills, load, memory
+	$(BIN)/pytest -m torture
+
+bench: $(READY) ## run every benchmark, each beside what it is compared with
+	@for each in bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+clean: ## remove what was built; the data in var/ stays
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,57 @@
+"""hubrepo: the server that keeps a team's packages, pages and files."""
+
+import logging
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+# Pyramid 2.1 imports pkg_resources, which tells everybody at every start that it is deprecated.
+warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+
+from pyramid.config import Configurator
+from sqlalchemy.exc import OperationalError
+
+from hubrepo.kernel.base import Misconfigured
+from hubrepo.kernel.blobs import tidy
+from hubrepo.kernel.db import is_current, upgrade
+
+log = logging.getLogger(__name__)
+
+# What the hub offers. A feature is its folder, its tests' folder, and its line here.
+FEATURES = (
+    "hubrepo.features.packages",
+    "hubrepo.features.organisation",
+)
+
+
+def configure(settings: Mapping[str, str]) -> Configurator:
+    """The kernel and every feature, put together; no row is read. Raises Misconfigured."""
+    config = Configurator(settings=dict(settings))
+    config.include("hubrepo.kernel")
+    for feature in FEATURES:
+        config.include(feature)
+    config.commit()
+    return config
+
+
+def main(global_config: Mapping[str, str], **settings: str) -> Any:  # noqa: ARG001 - PasteDeploy's signature
+    """The WSGI application. Raises SystemExit with one sentence when it cannot start."""
+    try:
+        config = configure(settings)
+        prepare_database(config.registry)
+    except Misconfigured as error:
+        raise SystemExit(f"hubrepo cannot start: {error}") from None
+    tidy(config.registry)
+    return config.make_wsgi_app()
+
+
+def prepare_database(registry: Any) -> None:
+    """See to it that the database is there and up to date. Raises Misconfigured."""
+    try:
+        if registry.migrate_on_start:
+            upgrade(registry.database, registry.migrations)
+        current = is_current(registry.database, registry.migrations)
+    except OperationalError as error:
+        raise Misconfigured(f"hubrepo.database cannot be opened: {error.orig}") from error
+    if not current:
+        raise Misconfigured("the database is not up to date: run `hubrepo -c INI init`")

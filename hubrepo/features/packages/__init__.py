@@ -1,0 +1,25 @@
+"""Packages: numbered, immutable, hashed archives, with a history that is never lost."""
+
+from pathlib import Path
+from typing import Any
+
+from hubrepo.features.packages.permissions import GRANTS
+from hubrepo.features.packages.resources import (
+    AliasesResource,
+    PackageResource,
+    PackagesResource,
+    VersionsResource,
+)
+from hubrepo.features.packages.settings import PackageSettings
+from hubrepo.kernel.security import OrganisationResource
+
+
+def includeme(config: Any) -> None:
+    """Mount `/api/packages`."""
+    config.registry.package_settings = config.add_section(PackageSettings, "hubrepo.packages")
+    config.add_migrations(Path(__file__).parent / "migrations")
+    config.add_grants(GRANTS)
+    config.add_mount(OrganisationResource, "packages", PackagesResource)
+    config.add_mount(PackageResource, "versions", VersionsResource)
+    config.add_mount(PackageResource, "aliases", AliasesResource)
+    config.scan(".views")

@@ -1,0 +1,122 @@
+"""API keys: `kpf_<8 hex digits>_<43 characters>`, 256 random bits behind a public prefix.
+
+The secret is random, not chosen by a person, so one SHA-256 keeps it: a check costs microseconds.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hubrepo.kernel.accounts.models import ApiKey, Membership, Organisation, User
+from hubrepo.kernel.base import random_hex, random_text
+
+_KEY = re.compile(r"kpf_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
+_NO_DIGEST = "0" * 64
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key in clear, as it is shown once."""
+
+    prefix: str
+    plain: str
+
+    @classmethod
+    def make(cls) -> "NewKey":
+        """A fresh one."""
+        prefix = random_hex(32)
+        return cls(prefix, f"kpf_{prefix}_{random_text(256)}")
+
+    @property
+    def digest(self) -> str:
+        """What is kept of it."""
+        return digest_of(self.plain)
+
+
+@dataclass(frozen=True)
+class OrganisationRef:
+    """An organisation, detached from any session: the tenant that a request acts in."""
+
+    id: int
+    guid: UUID
+    slug: str
+    max_upload_size: int | None
+
+
+@dataclass(frozen=True)
+class KeyHolder:
+    """For whom a key acts."""
+
+    organisation: OrganisationRef
+    key_id: int
+    prefix: str
+    scopes: str
+    last_used_at: datetime | None
+    username: str | None
+
+
+@dataclass(frozen=True)
+class KeyRefused:
+    """A key that is not good; of which organisation, when its prefix is known."""
+
+    organisation_id: int | None = None
+    prefix: str | None = None
+
+
+def digest_of(plain: str) -> str:
+    """Hex SHA-256 of the key in clear."""
+    return hashlib.sha256(plain.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+# Columns, not objects: this runs on every request.
+_LOOK_UP = (
+    select(
+        ApiKey.id,
+        ApiKey.digest,
+        ApiKey.scopes,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+        ApiKey.last_used_at,
+        ApiKey.user_id,
+        Organisation.id,
+        Organisation.guid,
+        Organisation.slug,
+        Organisation.max_upload_size,
+        User.username,
+        User.active,
+        Membership.id,
+    )
+    .join(Organisation, Organisation.id == ApiKey.organisation_id)
+    .outerjoin(User, User.id == ApiKey.user_id)
+    .outerjoin(
+        Membership,
+        (Membership.user_id == ApiKey.user_id)
+        & (Membership.organisation_id == ApiKey.organisation_id),
+    )
+)
+
+
+def verify_key(db: Session, plain: str, now: datetime) -> KeyHolder | KeyRefused:
+    """For whom `plain` acts, at `now`: unknown, wrong, revoked and expired keys are refused alike.
+
+    A user's key is good only while the user is active and a member of the key's organisation.
+    """
+    match = _KEY.fullmatch(plain)
+    row = db.execute(_LOOK_UP.where(ApiKey.prefix == match[1])).first() if match else None
+    right = hmac.compare_digest(row[1] if row else _NO_DIGEST, digest_of(plain))
+    if row is None or match is None:
+        return KeyRefused()
+    (key_id, _, scopes, expires_at, revoked_at, last_used_at, user_id, *rest) = row
+    (organisation_id, guid, slug, max_upload_size, username, active, membership_id) = rest
+    lapsed = revoked_at is not None or (expires_at is not None and expires_at <= now)
+    orphaned = user_id is not None and not (active and membership_id is not None)
+    if not right or lapsed or orphaned:
+        return KeyRefused(organisation_id, match[1])
+    organisation = OrganisationRef(organisation_id, guid, slug, max_upload_size)
+    return KeyHolder(organisation, key_id, match[1], scopes, last_used_at, username)

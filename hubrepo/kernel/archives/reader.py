@@ -1,0 +1,292 @@
+"""Reading an archive that may be an attack.
+
+Reading happens in two steps. `Archive.read_from` judges everything that is written about the
+members and reads none of them; `Archive.verify` inflates them all, once, to see whether it was
+true. No member is ever inflated beyond the size that it claims, so the limits can be held against
+the claims: they are the real sizes, or else the archive is refused for lying.
+"""
+
+import stat
+import zlib
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import pairwise
+from typing import BinaryIO, Self
+
+from hubrepo.kernel.archives.directory import (
+    Directory,
+    Listed,
+    find_directory,
+    read_at,
+    read_directory,
+)
+from hubrepo.kernel.archives.errors import ArchiveRefused, shown
+from hubrepo.kernel.archives.limits import ArchiveLimits, over_limit
+from hubrepo.kernel.archives.members import Member
+from hubrepo.kernel.archives.names import check_name, check_together, folded
+from hubrepo.kernel.archives.records import (
+    DEFERRED,
+    DEFLATED,
+    ENCRYPTED,
+    LEVEL,
+    LOCAL_FORMAT,
+    LOCAL_SIGNATURE,
+    PATCHED,
+    STORED,
+    UNICODE_COMMENT,
+    UNICODE_PATH,
+    UTF8,
+    Entry,
+    LocalHeader,
+    in_utf8,
+    kept,
+    unicode_block,
+    widened,
+)
+
+CHUNK = 256 * 1024
+
+# Below this a member may be as compressible as it likes: many honest small files are.
+_RATIO_MATTERS_FROM = 1024**2
+
+# APPNOTE 6.3 is the newest version of the format that others can read.
+_NEWEST_VERSION = 63
+
+
+class Archive:
+    """A ZIP file whose names, sizes and places have been found good; its contents have not yet.
+
+    `members` are in the order of the archive's directory. The file must stay open, and nobody else
+    may write to it.
+    """
+
+    def __init__(self, file: BinaryIO, members: tuple[Member, ...]) -> None:
+        self._file = file
+        self.members = members
+
+    @classmethod
+    def read_from(cls, file: BinaryIO, limits: ArchiveLimits) -> Self:
+        """Read what the archive in the seekable `file` says of itself.
+
+        Raises ArchiveRefused, naming the first member that breaks a rule; NotAnArchive if there is
+        no archive to speak of. Bytes before and after the archive are not looked at.
+        """
+        directory = find_directory(file, limits)
+        members = []
+        extents = []
+        for listed in read_directory(file, directory):
+            member, start = _member(file, directory, listed, limits)
+            members.append(member)
+            extents.append((start, member.offset + member.stored_size, member.name))
+        _check_apart(extents)
+        check_together(member.name for member in members)
+        _check_expansion(members, limits)
+        return cls(file, tuple(members))
+
+    @cached_property
+    def root(self) -> str:
+        """`top/` if all the archive lies in that single folder, otherwise empty."""
+        return self.root_beside()
+
+    def root_beside(self, *filenames: str) -> str:
+        """The root as it would be without the files of these names beside the top folder."""
+        ignored = set(map(folded, filenames))
+        names = [each.name for each in self.members if folded(each.name) not in ignored]
+        tops = {top + slash for top, slash, _ in (name.partition("/") for name in names)}
+        top = tops.pop() if len(tops) == 1 else ""
+        return top if top.endswith("/") else ""
+
+    def at_root(self, filename: str) -> Member | None:
+        """The file of that name at the root, whatever the case it is written in."""
+        return self.find(self.root, filename)
+
+    def find(self, folder: str, filename: str) -> Member | None:
+        """The file of that name in `folder` (empty, or ending in a slash), whatever its case."""
+        wanted = folded(filename)
+        for member in self.members:
+            inside = member.name.startswith(folder) and not member.is_directory
+            if inside and folded(member.name[len(folder) :]) == wanted:
+                return member
+        return None
+
+    def verify(self) -> None:
+        """Inflate every member once, keeping nothing. Raises ArchiveRefused at the first lie."""
+        for member in self.members:
+            for _ in self.chunks(member):
+                pass
+
+    def read(self, member: Member, limit: int) -> bytes:
+        """The verified content of a small member; refused if it is larger than `limit` bytes."""
+        if member.size > limit:
+            raise ArchiveRefused(f"is larger than {limit} bytes", member.name)
+        return b"".join(self.chunks(member))
+
+    def chunks(self, member: Member) -> Iterator[bytes]:
+        """The content of `member` in pieces. It is verified once the last one has been taken."""
+        crc, left = 0, member.size
+        for piece in self._inflated(member) if member.is_deflated else self.stored(member):
+            left -= len(piece)
+            if left < 0:
+                raise ArchiveRefused("inflates to more than it claims", member.name)
+            crc = zlib.crc32(piece, crc)
+            yield piece
+        if left:
+            raise ArchiveRefused("inflates to less than it claims", member.name)
+        if crc != member.crc:
+            raise ArchiveRefused("does not match its checksum", member.name)
+
+    def stored(self, member: Member) -> Iterator[bytes]:
+        """The bytes of `member` as they lie in the archive, in pieces and unverified."""
+        end = member.offset + member.stored_size
+        for at in range(member.offset, end, CHUNK):
+            yield read_at(self._file, at, min(CHUNK, end - at))
+
+    def _inflated(self, member: Member) -> Iterator[bytes]:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        stored = self.stored(member)
+        left = member.size + 1  # one byte too many shows the lie; the rest of it is not inflated
+        while left and not inflater.eof:
+            source = inflater.unconsumed_tail or next(stored, b"")
+            try:
+                piece = inflater.decompress(source, min(CHUNK, left))
+            except zlib.error:
+                raise ArchiveRefused("has broken compressed data", member.name) from None
+            left -= len(piece)
+            if piece:
+                yield piece
+            elif not source:
+                raise ArchiveRefused("has compressed data that ends early", member.name)
+        if inflater.unused_data or next(stored, b""):
+            raise ArchiveRefused("has bytes after the end of its compressed data", member.name)
+
+
+def _member(
+    file: BinaryIO, directory: Directory, listed: Listed, limits: ArchiveLimits
+) -> tuple[Member, int]:
+    """The member that `listed` speaks of, and where its local header begins."""
+    entry = listed.entry
+    name, raw_name, comment, utf8 = _texts(listed)
+    check_name(name, limits)
+    _check_kind(name, entry)
+    start = entry.offset + directory.shift
+    offset, local_extra = _check_local_header(file, directory, listed, name)
+    member = Member(
+        name=name,
+        method=entry.method,
+        crc=entry.crc,
+        size=entry.size,
+        stored_size=entry.stored_size,
+        offset=offset,
+        raw_name=raw_name,
+        flags=entry.flags & LEVEL | utf8,
+        dos_date=entry.date,
+        dos_time=entry.time,
+        made_by=entry.made_by,
+        needs=entry.needs & 0xFF,
+        internal=entry.internal,
+        external=entry.external,
+        comment=comment,
+        local_extra=kept(local_extra),
+        directory_extra=kept(listed.extra),
+    )
+    return member, start
+
+
+def _texts(listed: Listed) -> tuple[str, bytes, bytes, int]:
+    """Name, and raw name, comment and flag as they are to be written down again.
+
+    Some programs put a UTF-8 name beside the one in code page 437, and not every reader looks
+    there. Such a member gets that name for good, so that it has one name only.
+    """
+    _, raw, extra, comment = listed
+    flag = listed.entry.flags & UTF8
+    if not flag and (path := unicode_block(extra, UNICODE_PATH, raw)) is not None:
+        comment = unicode_block(extra, UNICODE_COMMENT, comment) or in_utf8(comment)
+        raw, flag = path, UTF8
+    if not flag:
+        return raw.decode("cp437"), raw, comment, flag
+    try:
+        return raw.decode(), raw, comment, flag
+    except UnicodeDecodeError:
+        name = raw.decode(errors="backslashreplace")
+        raise ArchiveRefused("has a name that is not the UTF-8 it claims to be", name) from None
+
+
+def _check_kind(name: str, entry: Entry) -> None:
+    """Refuse what is not a plain file or folder in a compression that everybody reads."""
+    # Only Unix has file types there, yet a reader may look without asking who wrote them.
+    kind = stat.S_IFMT(entry.external >> 16)
+    is_directory = name.endswith("/")
+    rules = (
+        (entry.flags & ENCRYPTED, "is encrypted"),
+        (entry.flags & PATCHED, "is a patch"),
+        (kind == stat.S_IFLNK, "is a link"),
+        (kind not in {0, stat.S_IFREG, stat.S_IFDIR}, "is neither a file nor a folder"),
+        (kind == stat.S_IFDIR and not is_directory, "is a folder only by its mode"),
+        (
+            entry.method not in {STORED, DEFLATED},
+            f"is compressed by method {entry.method}, neither stored nor deflated",
+        ),
+        (entry.needs & 0xFF > _NEWEST_VERSION, "needs a version of the format that does not exist"),
+        (is_directory and entry.size, "is a folder with content"),
+        (
+            entry.method == STORED and entry.size != entry.stored_size,
+            "is stored, but claims two sizes",
+        ),
+    )
+    for broken, reason in rules:
+        if broken:
+            raise ArchiveRefused(reason, name)
+
+
+def _check_local_header(
+    file: BinaryIO, directory: Directory, listed: Listed, name: str
+) -> tuple[int, bytes]:
+    """Where the member's stored bytes begin, and the extra field before them.
+
+    Raises ArchiveRefused where the local header tells another story than the directory: there are
+    readers who believe the one, and readers who believe the other.
+    """
+    entry = listed.entry
+    name_at = entry.offset + directory.shift + LOCAL_FORMAT.size
+    if name_at > directory.start:
+        raise ArchiveRefused("lies outside the archive", name)
+    header = read_at(file, name_at - LOCAL_FORMAT.size, LOCAL_FORMAT.size)
+    local = LocalHeader._make(LOCAL_FORMAT.unpack(header))
+    if local.signature != LOCAL_SIGNATURE:
+        raise ArchiveRefused("is not where the directory says", name)
+    offset = name_at + local.name_length + local.extra_length
+    if offset + entry.stored_size > directory.start:
+        raise ArchiveRefused("lies outside the archive", name)
+    following = read_at(file, name_at, local.name_length + local.extra_length)
+    raw_name, extra = following[: local.name_length], following[local.name_length :]
+    size, stored_size = widened((local.size, local.stored_size), extra)
+    telling = ENCRYPTED | PATCHED | (0 if raw_name.isascii() else UTF8)
+    claims = (entry.crc, entry.size, entry.stored_size)
+    if raw_name != listed.name:
+        raise ArchiveRefused("bears another name in its local header", name)
+    if local.method != entry.method or (local.flags ^ entry.flags) & telling:
+        raise ArchiveRefused("is of another kind in its local header", name)
+    if not local.flags & DEFERRED and (local.crc, size, stored_size) != claims:
+        raise ArchiveRefused("has another size or checksum in its local header", name)
+    return offset, extra
+
+
+def _check_apart(extents: list[tuple[int, int, str]]) -> None:
+    """Refuse members that share bytes: `extents` are start, end and name of each."""
+    for (_, end, name), (start, _, other) in pairwise(sorted(extents)):
+        if start < end:
+            raise ArchiveRefused(f"overlaps {shown(name)}", other)
+
+
+def _check_expansion(members: list[Member], limits: ArchiveLimits) -> None:
+    """Refuse members that claim to expand too far, alone or together."""
+    expanded = 0
+    for member in members:
+        expanded += member.size
+        if expanded > limits.max_expanded:
+            limit = over_limit(limits, "max_expanded", "bytes")
+            raise ArchiveRefused(f"expands beyond {limit}", member.name)
+        if member.size > max(_RATIO_MATTERS_FROM, member.stored_size * limits.max_ratio):
+            limit = over_limit(limits, "max_ratio", "times its stored size")
+            raise ArchiveRefused(f"expands beyond {limit}", member.name)

@@ -1,0 +1,55 @@
+"""Pure Python that everything else may use: it knows no database, no HTTP, no feature."""
+
+from hubrepo.kernel.base.clock import Clock, iso_micros, iso_seconds, now
+from hubrepo.kernel.base.digests import content_hash, repr_digest
+from hubrepo.kernel.base.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    HubError,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    UnsupportedMedia,
+)
+from hubrepo.kernel.base.ids import new_guid, random_hex, random_text
+from hubrepo.kernel.base.names import is_one_line, is_slug, nfc, one_line
+from hubrepo.kernel.base.settings import Line, lines_of, read_section, setting
+
+__all__ = [
+    "Clock",
+    "Conflict",
+    "Forbidden",
+    "Gone",
+    "HubError",
+    "Invalid",
+    "Line",
+    "Misconfigured",
+    "NotFound",
+    "TooLarge",
+    "TooManyRequests",
+    "Unauthenticated",
+    "Unavailable",
+    "Unprocessable",
+    "UnsupportedMedia",
+    "content_hash",
+    "is_one_line",
+    "is_slug",
+    "iso_micros",
+    "iso_seconds",
+    "lines_of",
+    "new_guid",
+    "nfc",
+    "now",
+    "one_line",
+    "random_hex",
+    "random_text",
+    "read_section",
+    "repr_digest",
+    "setting",
+]

@@ -1,0 +1,161 @@
+"""Bytes that join the transaction: put before the row is committed, removed after.
+
+A crash leaves at worst bytes without a row, never a row without bytes.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, BinaryIO
+from uuid import UUID
+
+import transaction
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.orm import Session
+
+from hubrepo.kernel.accounts import Organisation, OrganisationRef, reserve_bytes
+from hubrepo.kernel.blobs.models import Blob, references
+from hubrepo.kernel.blobs.stores import BlobMissing, Stage, Store, StoreFull, StoreUnavailable
+from hubrepo.kernel.db import Database, insert_if_absent
+
+log = logging.getLogger(__name__)
+
+SWEEP_AT_ONCE = 100
+
+
+def key_of(organisation: UUID, digest: str) -> str:
+    """Where the bytes of that digest lie. No two organisations share any."""
+    return f"{organisation.hex}/{digest[:2]}/{digest[2:]}"
+
+
+class _Promotion:
+    """Data manager: the stages that become blobs when the transaction commits.
+
+    It votes before the database does (`~sqlalchemy` sorts last), so bytes are durable first.
+    """
+
+    def __init__(self, store: Store, manager: Any) -> None:
+        self._store = store
+        self._waiting: list[tuple[Stage, str]] = []
+        self.transaction_manager = manager
+
+    def add(self, stage: Stage, key: str) -> None:
+        self._waiting.append((stage, key))
+
+    def sortKey(self) -> str:  # noqa: N802 - the name that transaction asks for
+        return "blobs"
+
+    def tpc_begin(self, _transaction: Any) -> None: ...
+
+    def commit(self, _transaction: Any) -> None: ...
+
+    def tpc_vote(self, _transaction: Any) -> None:
+        for stage, key in self._waiting:
+            self._store.promote(stage, key)
+
+    def tpc_finish(self, _transaction: Any) -> None: ...
+
+    def abort(self, _transaction: Any) -> None:
+        for stage, _ in self._waiting:
+            stage.discard()
+
+    tpc_abort = abort
+
+
+@dataclass(frozen=True)
+class BlobReader:
+    """The bytes of one organisation, for reading."""
+
+    store: Store
+    organisation: OrganisationRef
+
+    def open(self, digest: str, start: int = 0, length: int | None = None) -> BinaryIO:
+        """A file that stands at byte `start` of a blob. Raises BlobMissing."""
+        return self.store.open(key_of(self.organisation.guid, digest), start, length)
+
+
+class BlobService:
+    """Puts and releases the bytes of one organisation, in the transaction of `db`."""
+
+    def __init__(
+        self,
+        database: Database,
+        db: Session,
+        store: Store,
+        organisation: OrganisationRef,
+        manager: transaction.TransactionManager,
+        now: datetime,
+        hub_limit: int = 0,
+    ) -> None:
+        self._database, self._db, self._store, self._now = database, db, store, now
+        self._organisation, self._manager, self._hub_limit = organisation, manager, hub_limit
+
+    def put(self, stage: Stage) -> Blob:
+        """The blob of the staged bytes, which are kept if the transaction commits.
+
+        Raises QuotaExceeded.
+        """
+        organisation, digest = self._organisation, stage.digest
+        fresh = insert_if_absent(
+            self._db,
+            Blob,
+            organisation_id=organisation.id,
+            digest=digest,
+            size=stage.size,
+            created_at=self._now,
+        )
+        blob = self._db.scalars(
+            select(Blob)
+            .where(Blob.organisation_id == organisation.id, Blob.digest == digest)
+            .with_for_update()
+        ).one()
+        blob.doomed_at = None
+        if fresh:
+            reserve_bytes(self._db, organisation.id, stage.size, self._hub_limit)
+        promotion = _Promotion(self._store, self._manager)
+        promotion.add(stage, key_of(organisation.guid, digest))
+        self._manager.get().join(promotion)
+        return blob
+
+    def release(self, *blob_ids: int) -> None:
+        """Nothing refers to these blobs any more: their bytes go once the transaction has committed."""
+        self._db.execute(update(Blob).where(Blob.id.in_(blob_ids)).values(doomed_at=self._now))
+        self._manager.get().addAfterCommitHook(self._after_commit)
+
+    def _after_commit(self, committed: bool) -> None:  # noqa: FBT001 - called by transaction
+        if committed:
+            sweep(self._database, self._store)
+
+
+def sweep(database: Database, store: Store) -> int:
+    """Remove the bytes, then the rows, of doomed blobs that nothing refers to; how many.
+
+    What fails stays doomed, and is tried again by the next sweep.
+    """
+    removed = 0
+    with database.write() as db:
+        doomed = db.execute(
+            select(Blob, Organisation.guid)
+            .join(Organisation, Organisation.id == Blob.organisation_id)
+            .where(Blob.doomed_at.is_not(None))
+            .order_by(Blob.doomed_at)
+            .limit(SWEEP_AT_ONCE)
+            .with_for_update(skip_locked=True, of=Blob)
+        ).all()
+        for blob, guid in doomed:
+            if any(db.scalar(select(exists().where(column == blob.id))) for column in references()):
+                blob.doomed_at = None
+            elif _delete_bytes(store, key_of(guid, blob.digest)):
+                reserve_bytes(db, blob.organisation_id, -blob.size, 0)
+                db.execute(delete(Blob).where(Blob.id == blob.id))
+                removed += 1
+    return removed
+
+
+def _delete_bytes(store: Store, key: str) -> bool:
+    try:
+        store.delete(key)
+    except (StoreUnavailable, StoreFull, BlobMissing):
+        log.exception("the bytes of a released blob could not be removed yet: %s", key)
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""HTTP: the tree's root, directives, errors, bodies, paging. Knows no database and no credential."""
+
+from typing import Any
+
+import orjson
+from pyramid.events import ApplicationCreated
+
+from hubrepo.kernel.base import now
+from hubrepo.kernel.web.bodies import Form, UploadSettings, read_fields, read_form
+from hubrepo.kernel.web.errors import RequestRefused
+from hubrepo.kernel.web.methods import Methods, exact_path
+from hubrepo.kernel.web.paging import Page, link_next, page_of
+from hubrepo.kernel.web.resources import Resource, RootResource, add_mount
+from hubrepo.kernel.web.sections import add_section, refuse_unknown_settings
+from hubrepo.kernel.web.tweens import Metrics, request_id
+
+__all__ = [
+    "Form",
+    "Page",
+    "RequestRefused",
+    "Resource",
+    "RootResource",
+    "UploadSettings",
+    "link_next",
+    "page_of",
+    "read_fields",
+    "read_form",
+]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# A permission that nothing grants: a view that names no other is closed.
+NOBODY = "nobody"
+
+
+class JSON:
+    """Renderer: compact UTF-8 JSON, without a charset in its type."""
+
+    def __init__(self, info: Any) -> None:
+        pass
+
+    def __call__(self, value: object, system: Any) -> bytes:
+        system["request"].response.content_type = "application/json"
+        return orjson.dumps(value)
+
+
+def is_safe(request: Any) -> bool:
+    """Whether the method only reads: then there is no transaction to commit."""
+    return request.method in SAFE_METHODS
+
+
+def attempts(request: Any) -> int | None:
+    """How often a request may be tried: an upload once, since its body would have to be copied."""
+    return 1 if is_safe(request) or (request.content_length or 0) > 64 * 1024 else None
+
+
+def includeme(config: Any) -> None:
+    """Lay the ground that every other part stands on."""
+    registry = config.registry
+    registry.mounts, registry.known_settings = {}, set()
+    registry.metrics, registry.clock = Metrics(), now
+    config.add_directive("add_section", add_section)
+    config.add_directive("add_mount", add_mount)
+    registry.upload_settings = config.add_section(UploadSettings, "hubrepo.uploads")
+    config.set_root_factory(RootResource)
+    config.set_default_permission(NOBODY)
+    config.add_renderer("json", JSON)
+    config.add_view_deriver(exact_path)
+    config.add_request_method(request_id, "id", reify=True)
+    config.add_request_method(lambda request: request.registry.clock(), "now", reify=True)
+    config.add_request_method(is_safe, "is_safe", reify=True)
+    config.add_settings(
+        {
+            "retry.attempts": 3,
+            "retry.activate_hook": attempts,
+            "tm.manager_hook": "pyramid_tm.explicit_manager",
+            "tm.activate_hook": lambda request: not is_safe(request),
+            "tm.commit_veto": "pyramid_tm.default_commit_veto",
+            "tm.annotate_user": False,
+        }
+    )
+    config.include("pyramid_retry")
+    config.include("pyramid_tm")
+    # The tween added last is the outermost.
+    config.add_tween("hubrepo.kernel.web.tweens.guarding_paths")
+    config.add_tween("hubrepo.kernel.web.tweens.observing")
+    config.include("hubrepo.kernel.web.errors")
+    config.include("hubrepo.kernel.web.operations")
+    refuse_unknown_settings(config)
+    config.add_subscriber(
+        lambda event: setattr(
+            event.app.registry, "methods", Methods(event.app.registry.introspector)
+        ),
+        ApplicationCreated,
+    )

@@ -1,0 +1,206 @@
+"""Request bodies: fields in any of three notations, and uploads that are never whole in memory.
+
+Nothing here asks WebOb for `request.POST`: it would hold an upload in memory, and parse a body full
+of line ends at a crawl.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl
+
+from multipart import MultipartError, PushMultipartParser, parse_options_header
+
+from hubrepo.kernel.base import Invalid, UnsupportedMedia, setting
+
+CHUNK = 256 * 1024
+MAX_FIELDS = 1000
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class UploadSettings:
+    """How much one request may bring. What an organisation has of its own goes before."""
+
+    max_size: int = setting(10 * MIB, minimum=1, help="Bytes of one uploaded file.")
+    max_fields_size: int = setting(
+        5 * MIB // 2, minimum=1024, help="Bytes of all other fields of a request together."
+    )
+
+
+class Sink(Protocol):
+    """Where the bytes of an uploaded file go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+
+    def discard(self) -> None:
+        """Forget everything."""
+
+
+SinkT = TypeVar("SinkT", bound=Sink)
+
+
+class FileTooLarge(Invalid):
+    """The uploaded file is over the limit."""
+
+    code = "file-too-large"
+
+    def __init__(self, limit: int) -> None:
+        size = f"{limit // MIB} MB" if limit % MIB == 0 else f"{limit} bytes"
+        super().__init__(f"File size must not exceed {size}.")
+
+
+class FieldsTooLarge(Invalid):
+    """The fields of the request are over the limit."""
+
+    code = "fields-too-large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"fields must not exceed {limit} bytes (hubrepo.uploads.max_fields_size)")
+
+
+@dataclass
+class Form(Generic[SinkT]):
+    """The text fields of a form, and the file that was asked for."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    file: SinkT | None = None
+
+    def discard(self) -> None:
+        """Forget the file."""
+        if self.file is not None:
+            self.file.discard()
+            self.file = None
+
+
+def read_fields(request: Any) -> object:
+    """What the body says: an object of text fields, or any JSON value. No body is an empty object."""
+    kind, _ = parse_options_header(request.content_type or "")
+    length = request.content_length or 0
+    limit = request.registry.upload_settings.max_fields_size
+    if not length:
+        return {}
+    if kind == "multipart/form-data":
+        return read_form(request, "", _Nowhere, 0).fields
+    if kind not in {"application/json", "application/x-www-form-urlencoded"}:
+        raise UnsupportedMedia(
+            f'Unsupported media type "{request.headers.get("Content-Type", "")}" in request.'
+        )
+    if length > limit:
+        raise FieldsTooLarge(limit)
+    body = request.environ["wsgi.input"].read(length)
+    if kind == "application/json":
+        return _read_json(body)
+    try:
+        return dict(
+            parse_qsl(
+                body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS
+            )
+        )
+    except ValueError as error:
+        raise Invalid(f"a form may have {MAX_FIELDS} fields at most") from error
+
+
+def _read_json(body: bytes) -> object:
+    def refuse(constant: str) -> object:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise Invalid(f"JSON parse error - {reason}") from None
+
+
+def read_form(request: Any, name: str, new_sink: Callable[[], SinkT], max_size: int) -> Form[SinkT]:
+    """Parse a multipart body in one pass; the bytes of the file part `name` go to a new sink.
+
+    A repeated field or file: the last one wins. Other files are skipped. Raises Invalid, having
+    discarded the file.
+    """
+    form: Form[SinkT] = Form()
+    limits = request.registry.upload_settings
+    overhead = limits.max_fields_size + MIB
+    if name and (request.content_length or 0) > max_size + overhead:
+        raise FileTooLarge(max_size)
+    try:
+        _FormReader(form, name, new_sink, max_size, limits.max_fields_size).read(_events(request))
+    except MultipartError as error:
+        form.discard()
+        raise Invalid(f"Multipart form parse error - {error}") from None
+    except BaseException:
+        form.discard()
+        raise
+    return form
+
+
+def _events(request: Any) -> Iterator[Any]:
+    _, options = parse_options_header(request.headers.get("Content-Type", ""))
+    parser = PushMultipartParser(
+        options.get("boundary", ""),
+        content_length=request.content_length or 0,
+        max_segment_count=MAX_FIELDS,
+        max_header_size=16 * 1024,
+    )
+    return parser.parse_blocking(request.environ["wsgi.input"].read, CHUNK)  # type: ignore[no-any-return]
+
+
+class _Nowhere:
+    """A sink for files that nobody asked for."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def discard(self) -> None: ...
+
+
+class _FormReader(Generic[SinkT]):
+    """Puts the events of the multipart parser where they belong, and counts."""
+
+    def __init__(
+        self,
+        form: Form[SinkT],
+        name: str,
+        new_sink: Callable[[], SinkT],
+        max_size: int,
+        max_fields: int,
+    ) -> None:
+        self._form, self._name, self._new_sink = form, name, new_sink
+        self._max_size, self._max_fields = max_size, max_fields
+        self._fields_size = 0
+
+    def read(self, events: Iterator[Any]) -> None:
+        """Read every part to its end."""
+        for part in events:
+            if part.filename is None:
+                self._form.fields[part.name] = self._read_text(part, events)
+            elif part.name == self._name:
+                self._form.discard()
+                self._form.file = self._new_sink()
+                self._copy(events, self._form.file)
+            else:
+                self._skip(events)
+
+    def _read_text(self, part: Any, events: Iterator[Any]) -> str:
+        pieces = []
+        self._fields_size += len(part.name)
+        while (chunk := next(events)) is not None:
+            self._fields_size += len(chunk)
+            if self._fields_size > self._max_fields:
+                raise FieldsTooLarge(self._max_fields)
+            pieces.append(bytes(chunk))
+        return b"".join(pieces).decode("utf-8", "replace")
+
+    def _copy(self, events: Iterator[Any], sink: SinkT) -> None:
+        size = 0
+        while (chunk := next(events)) is not None:
+            size += len(chunk)
+            if size > self._max_size:
+                raise FileTooLarge(self._max_size)
+            sink.write(chunk)
+
+    @staticmethod
+    def _skip(events: Iterator[Any]) -> None:
+        while next(events) is not None:
+            pass

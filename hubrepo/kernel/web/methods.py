@@ -1,0 +1,54 @@
+"""What Pyramid knows of our views, asked of its own registrations: for 405, OPTIONS and the audit."""
+
+from typing import Any
+
+from pyramid.httpexceptions import HTTPNotFound
+
+
+class Methods:
+    """The methods of every view and the permission each asks for, by type of context and name."""
+
+    def __init__(self, introspector: Any) -> None:
+        self._permissions: dict[tuple[type, str], dict[str, str | None]] = {}
+        for view in introspector.get_category("views") or ():
+            known = view["introspectable"]
+            if not isinstance(known["context"], type) or not known["request_methods"]:
+                continue
+            asked = [
+                each["value"] for each in view["related"] if each.category_name == "permissions"
+            ]
+            methods = self._permissions.setdefault((known["context"], known["name"]), {})
+            answered = (
+                {known["request_methods"]}
+                if isinstance(known["request_methods"], str)
+                else set(known["request_methods"])
+            )
+            if "GET" in answered:
+                answered.add("HEAD")
+            methods.update(dict.fromkeys(answered, asked[0] if asked else None))
+
+    def __iter__(self) -> Any:
+        """(context, view name, method, permission) of every view."""
+        for (context, name), methods in self._permissions.items():
+            for method, permission in methods.items():
+                yield context, name, method, permission
+
+    def of(self, context: type, name: str) -> set[str]:
+        """The methods that the view `name` of a `context` answers, HEAD included."""
+        return set().union(*(self._permissions.get((kind, name), ()) for kind in context.__mro__))
+
+    def permission(self, request: Any) -> str | None:
+        """The permission that the view of `request` asks for, when it came as far as to have one."""
+        context, name = type(getattr(request, "context", None)), getattr(request, "view_name", "")
+        return self._permissions.get((context, name), {}).get(request.method)
+
+
+def exact_path(view: Any, info: Any) -> Any:
+    """View deriver: a URL that goes on behind the view's name is another URL, which is not there."""
+
+    def wrapper(context: Any, request: Any) -> Any:
+        if request.subpath:
+            raise HTTPNotFound
+        return view(context, request)
+
+    return view if info.exception_only else wrapper

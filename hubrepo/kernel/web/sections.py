@@ -1,0 +1,32 @@
+"""Settings, read in the `includeme` of the part they belong to."""
+
+import os
+from typing import Any, TypeVar
+
+from pyramid.config import PHASE3_CONFIG
+
+from hubrepo.kernel.base import Misconfigured, lines_of, read_section
+
+Section = TypeVar("Section")
+
+
+def add_section(config: Any, section: type[Section], prefix: str) -> Section:
+    """Directive: read `section` below `prefix`, now. Two claims to one line fail at boot."""
+    settings = read_section(section, prefix, config.registry.settings, os.environ)
+    for line in lines_of(section, prefix):
+        config.registry.known_settings.add(line.key)
+        config.action(("setting", line.key))
+    return settings
+
+
+def refuse_unknown_settings(config: Any) -> None:
+    """Stop the boot for a line `hubrepo.…` that no part reads: it is a typing error."""
+
+    def check() -> None:
+        ours = {key for key in config.registry.settings if key.startswith("hubrepo.")}
+        for key in sorted(ours - config.registry.known_settings):
+            raise Misconfigured(
+                f"{key} is not a setting of the hub: remove the line or mend its name"
+            )
+
+    config.action("unknown settings", check, order=PHASE3_CONFIG)

@@ -1,0 +1,112 @@
+"""What happens to every request before a view is looked for, and to every answer after."""
+
+import logging
+import re
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Histogram
+from pyramid.response import Response
+
+from hubrepo.kernel.base import Invalid, NotFound, random_hex
+from hubrepo.kernel.web.errors import internal_error, render
+
+access = logging.getLogger("hubrepo.access")
+
+HYGIENE = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+)
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_DOTTED = re.compile(r"(?:^|/)\.\.?(?:/|$)")
+
+Handler = Callable[[Any], Response]
+
+
+class Metrics:
+    """Durations of requests, by method and status, for Prometheus."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "hubrepo_request_seconds",
+            "Duration of requests until the first byte of the answer.",
+            ["method", "status"],
+            registry=self.registry,
+        )
+        self._series: dict[tuple[str, int], Histogram] = {}
+
+    def observe(self, method: str, status: int, seconds: float) -> None:
+        """Count one request. Methods that HTTP does not know are one series."""
+        known = method if method in {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} else "other"
+        series = self._series.get((known, status))
+        if series is None:
+            series = self._series[known, status] = self._seconds.labels(known, str(status))
+        series.observe(seconds)
+
+
+def observing(handler: Handler, registry: Any) -> Handler:
+    """Tween, outermost: a request id, the security headers, one line of access log, metrics."""
+    metrics: Metrics = registry.metrics
+
+    def tween(request: Any) -> Response:
+        started = perf_counter()
+        try:
+            response = handler(request)
+        except Exception as error:  # noqa: BLE001 - raised outside the exception views: still an answer
+            response = internal_error(error, request)
+        headers = response.headerlist
+        present = {name for name, _ in headers}
+        headers.extend(each for each in HYGIENE if each[0] not in present)
+        headers.append(("X-Request-Id", request.id))
+        seconds = perf_counter() - started
+        metrics.observe(request.method, response.status_code, seconds)
+        _log_access(request, response, seconds)
+        return response
+
+    return tween
+
+
+def _log_access(request: Any, response: Response, seconds: float) -> None:
+    if access.isEnabledFor(logging.INFO):
+        access.info(
+            '%s %s "%s %s" %d %s %.1fms',
+            request.remote_addr or "-",
+            request.environ.get("hubrepo.actor", "-"),
+            request.method,
+            request.environ["PATH_INFO"].encode("latin-1").decode("utf-8", "backslashreplace"),
+            response.status_code,
+            response.content_length if response.content_length is not None else "-",
+            seconds * 1000,
+            extra={"request_id": request.id},
+        )
+
+
+def guarding_paths(handler: Handler, registry: Any) -> Handler:  # noqa: ARG001
+    """Tween: refuse paths that traversal would silently bend into others."""
+
+    def tween(request: Any) -> Response:
+        raw = request.environ["PATH_INFO"]
+        if not raw.isascii():
+            try:
+                raw.encode("latin-1").decode("utf-8")
+            except UnicodeError:
+                return render(Invalid("the URL is not valid UTF-8"), request)
+        if _CONTROL.search(raw):
+            return render(Invalid("the URL has control characters"), request)
+        if "//" in raw:
+            return render(NotFound(), request)
+        if _DOTTED.search(raw):
+            return render(Invalid("the URL has '.' or '..' segments"), request)
+        return handler(request)
+
+    return tween
+
+
+def request_id(_request: Any) -> str:
+    """16 hex digits that name this request in the log and in the answer."""
+    return random_hex(64)

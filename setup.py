@@ -1,0 +1,69 @@
+"""What hubrepo needs to run; tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+REQUIRES = [
+    "pyramid~=2.1",
+    "waitress~=3.0",
+    "WebOb~=1.8.11",
+    "plaster-pastedeploy~=1.0",
+    "SQLAlchemy~=2.1.9",
+    "zope.sqlalchemy~=4.1",
+    "transaction~=5.1",
+    "pyramid-tm~=2.6",
+    "pyramid-retry~=2.1",
+    "alembic~=1.20",
+    "fs~=2.4.16",
+    # Pyramid 2.1 and fs import pkg_resources, which setuptools 82 dropped.
+    "setuptools>=78.1.1,<82",
+    "multipart~=2.0",
+    "orjson~=3.13",
+    "argon2-cffi~=25.1",
+    "click~=8.1",
+    "tomlkit~=0.13",
+    "limits~=5.8",
+    "prometheus-client~=0.22",
+]
+
+TESTS = [
+    "pytest~=9.0",
+    "WebTest~=3.0.7",
+    "hypothesis~=6.150",
+]
+
+CHECKS = [
+    "ruff~=0.17.0",
+    "mypy~=2.4",
+    "import-linter~=2.5",
+]
+
+setup(
+    name="hubrepo",
+    version="0.1.0",
+    description="A server that keeps a team's packages, pages and files.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    packages=find_packages(include=["hubrepo", "hubrepo.*"]),
+    include_package_data=True,
+    zip_safe=False,
+    install_requires=REQUIRES,
+    extras_require={
+        "postgres": ["psycopg[binary]~=3.3"],
+        "tests": TESTS,
+        "dev": TESTS + CHECKS,
+    },
+    entry_points={
+        "paste.app_factory": ["main = hubrepo:main"],
+        "console_scripts": [
+            "hubrepo = hubrepo.cli:main",
+            # The reference's names for the two commands that scripts call.
+            "bootstrap_org = hubrepo.cli:bootstrap_org",
+            "issue_api_key = hubrepo.cli:issue_api_key",
+        ],
+    },
+)
