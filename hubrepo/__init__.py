@@ -8,12 +8,13 @@ from typing import Any
 # Pyramid 2.1 imports pkg_resources, which tells everybody at every start that it is deprecated.
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 
-from pyramid.config import Configurator
-from sqlalchemy.exc import OperationalError
+from pyramid.config import Configurator  # noqa: E402
+from sqlalchemy.exc import OperationalError  # noqa: E402
 
-from hubrepo.kernel.base import Misconfigured
-from hubrepo.kernel.blobs import tidy
-from hubrepo.kernel.db import is_current, upgrade
+from hubrepo.kernel.base import Misconfigured  # noqa: E402
+from hubrepo.kernel.blobs import tidy  # noqa: E402
+from hubrepo.kernel.db import is_current, upgrade  # noqa: E402
+from hubrepo.kernel.web import refuse_unknown_settings  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def configure(settings: Mapping[str, str]) -> Configurator:
     for feature in FEATURES:
         config.include(feature)
     config.commit()
+    refuse_unknown_settings(config.registry)
     return config
 
 

@@ -176,7 +176,7 @@ def bootstrap_organisation(
     username: str | None,
     password: str | None,
     label: str,
-    quiet: bool,  # noqa: FBT001 - an option
+    quiet: bool,
 ) -> None:
     """Create an organisation and its first key."""
     secret = _password(password) if username else None
@@ -234,7 +234,7 @@ def issue_key(
     label: str,
     scopes: Sequence[str],
     expires: datetime | None,
-    quiet: bool,  # noqa: FBT001 - an option
+    quiet: bool,
 ) -> None:
     """Issue one more key."""
     expires_at = expires.replace(tzinfo=UTC) if expires else None

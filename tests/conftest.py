@@ -18,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="disk",
         help="where the hub under test keeps bytes",
     )
+    parser.addoption("--write-matrix", action="store_true", help="write the permission matrix anew")
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,13 @@ class Client:
         status = options.pop("status", "*")
         url = self.prefix + quote(path, safe="/%?&=-_.~+,;:@!$'()*")
         return self.app.request(
-            url, method=method, body=body, headers=headers, status=status, expect_errors=True
+            url,
+            method=method,
+            body=body,
+            headers=headers,
+            status=status,
+            expect_errors=True,
+            environ={"SCRIPT_NAME": self.prefix},
         )
 
     def get(self, path: str, status: int = 200, **options: Any) -> TestResponse:

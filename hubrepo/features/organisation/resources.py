@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from hubrepo.kernel.accounts import AccountService, Organisation
+from hubrepo.kernel.accounts import AccountService, Organisation, OrganisationRef
 from hubrepo.kernel.security import OrganisationResource
 from hubrepo.kernel.web import Resource
 
@@ -12,7 +12,7 @@ class AboutOrganisation(Resource):
 
     def __init__(self, parent: "OrganisationResource | AboutOrganisation", name: str) -> None:
         super().__init__(parent, name)
-        self.organisation = parent.organisation
+        self.organisation: OrganisationRef = parent.organisation
 
     @cached_property
     def row(self) -> Organisation:

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.orm import Session, aliased
 
 from hubrepo.features.packages import errors
 from hubrepo.features.packages.history import Chapter, Entry
 from hubrepo.features.packages.models import LATEST, Alias, Package, Version
 from hubrepo.kernel.accounts import OrganisationRef
-from hubrepo.kernel.base import content_hash
-from hubrepo.kernel.web import Page
+from hubrepo.kernel.base import Page, content_hash
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Catalogue:
             query = query.where(Package.name > page.after)
         return [Listed(*row) for row in self._db.execute(query)]
 
-    def _own(self, model: type[Package | Version | Alias]) -> object:
+    def _own(self, model: type[Package | Version | Alias]) -> ColumnElement[bool]:
         return model.organisation_id == self._organisation.id
 
     def versions(self, package: Package, page: Page | None = None) -> Sequence[Version]:
@@ -128,7 +128,7 @@ class Catalogue:
     def latest(self, package: Package) -> Version:
         """The newest live version. Raises NothingPublished."""
         alias = self.find_alias(package, LATEST)
-        version = alias and self.find_version(package, alias.number)
+        version = self.find_version(package, alias.number) if alias is not None else None
         if version is None:
             raise errors.NothingPublished
         return version
@@ -179,7 +179,7 @@ def _origin(chapter: Chapter) -> tuple[str, int] | None:
     return chapter.entries[-1].forked_from if chapter.entries else None
 
 
-def _entry(row: Row[tuple[object, ...]]) -> Entry:
+def _entry(row: Row[*tuple[Any, ...]]) -> Entry:
     return Entry(
         number=row.number,
         author=row.author,

@@ -50,7 +50,8 @@ class BadPackageName(Invalid):
 
     def __init__(self) -> None:
         super().__init__(
-            f"a package name is 1 to {MAX_NAME} letters, digits, '_', '-' and '.', and starts with none of '-' and '.'"
+            f"a package name is 1 to {MAX_NAME} letters, digits, '_', '-' and '.', "
+            "and starts with neither '-' nor '.'"
         )
 
 

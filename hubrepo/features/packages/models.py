@@ -38,7 +38,7 @@ class Package(Base):
     archived_at: Mapped[datetime | None] = mapped_column(Instant)
 
     @classmethod
-    def named(cls, organisation: OrganisationRef, name: str) -> Select[tuple["Package"]]:
+    def named(cls, organisation: OrganisationRef, name: str) -> Select["Package"]:
         """The package of that name in `organisation`. There is no other way to ask for one."""
         return select(cls).where(cls.organisation_id == organisation.id, cls.name == name)
 

@@ -187,7 +187,7 @@ class AccountService:
                 scopes=chosen,
                 created_at=self._now,
                 expires_at=expires_at,
-            )  # fmt: skip
+            )
         )
         expiry = iso_seconds(expires_at) if expires_at else None
         self._audit.record(

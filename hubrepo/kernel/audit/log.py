@@ -93,7 +93,7 @@ def events_of(
     *,
     subject: str | None = None,
     before: int | None = None,
-    limit: int = 100,
+    limit: int | None = 100,
 ) -> Sequence[Event]:
     """The newest events of an organisation, of one subject if given, below the id `before`."""
     query = select(Event).where(Event.organisation_id == organisation_id)

@@ -19,6 +19,7 @@ from hubrepo.kernel.base.errors import (
 )
 from hubrepo.kernel.base.ids import new_guid, random_hex, random_text
 from hubrepo.kernel.base.names import is_one_line, is_slug, nfc, one_line
+from hubrepo.kernel.base.paging import Page
 from hubrepo.kernel.base.settings import Line, lines_of, read_section, setting
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Line",
     "Misconfigured",
     "NotFound",
+    "Page",
     "TooLarge",
     "TooManyRequests",
     "Unauthenticated",

@@ -1,6 +1,7 @@
 """The table of blobs: which bytes an organisation keeps."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -30,11 +31,11 @@ class Blob(Base):
     doomed_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
-def references() -> list[Column[object]]:
+def references() -> list[Column[Any]]:
     """Every column, of any table, that refers to a blob: found by its foreign key."""
     return [
         foreign_key.parent
         for table in Base.metadata.tables.values()
         for foreign_key in table.foreign_keys
-        if foreign_key.references(Blob.__table__)
+        if foreign_key.column.table is Blob.__table__
     ]

@@ -122,7 +122,7 @@ class BlobService:
         self._db.execute(update(Blob).where(Blob.id.in_(blob_ids)).values(doomed_at=self._now))
         self._manager.get().addAfterCommitHook(self._after_commit)
 
-    def _after_commit(self, committed: bool) -> None:  # noqa: FBT001 - called by transaction
+    def _after_commit(self, committed: bool) -> None:
         if committed:
             sweep(self._database, self._store)
 

@@ -15,7 +15,8 @@ Authenticator = Callable[[Any], Identity | None]
 
 class SecurityPolicy:
     """Asks the registered authenticators in turn: each knows its own kind of credential, and raises
-    for one of its kind that is bad, so a bad credential never falls through to the next."""
+    for one of its kind that is bad, so a bad credential never falls through to the next.
+    """
 
     def __init__(self) -> None:
         self._identities: Any = RequestLocalCache(self._identify)

@@ -88,9 +88,9 @@ def respond(request: Any, what: Representation, open_at: Opener) -> Response:
     """
     response = Response(status=200)
     response.headerlist = _validators(what)
-    if if_match := request.headers.get("If-Match"):
-        if not matches_strongly(if_match, what.etag):
-            raise PreconditionFailed
+    if_match = request.headers.get("If-Match")
+    if if_match is not None and not matches_strongly(if_match, what.etag):
+        raise PreconditionFailed
     if _is_fresh(request, what):
         response.status = 304
         return response

@@ -9,14 +9,13 @@ from hubrepo.kernel.base import now
 from hubrepo.kernel.web.bodies import Form, UploadSettings, read_fields, read_form
 from hubrepo.kernel.web.errors import RequestRefused
 from hubrepo.kernel.web.methods import Methods, exact_path
-from hubrepo.kernel.web.paging import Page, link_next, page_of
+from hubrepo.kernel.web.paging import link_next, page_of
 from hubrepo.kernel.web.resources import Resource, RootResource, add_mount
 from hubrepo.kernel.web.sections import add_section, refuse_unknown_settings
 from hubrepo.kernel.web.tweens import Metrics, request_id
 
 __all__ = [
     "Form",
-    "Page",
     "RequestRefused",
     "Resource",
     "RootResource",
@@ -25,6 +24,7 @@ __all__ = [
     "page_of",
     "read_fields",
     "read_form",
+    "refuse_unknown_settings",
 ]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -86,7 +86,6 @@ def includeme(config: Any) -> None:
     config.add_tween("hubrepo.kernel.web.tweens.observing")
     config.include("hubrepo.kernel.web.errors")
     config.include("hubrepo.kernel.web.operations")
-    refuse_unknown_settings(config)
     config.add_subscriber(
         lambda event: setattr(
             event.app.registry, "methods", Methods(event.app.registry.introspector)

@@ -91,7 +91,7 @@ def render(error: HubError, request: Any) -> Response:
     return response
 
 
-def not_found(error: HTTPNotFound, request: Any) -> Response:
+def not_found(error: HTTPNotFound, request: Any) -> Response:  # noqa: ARG001
     """No view: 405 where another method has one, else 404. OPTIONS lists the methods."""
     context, name = getattr(request, "context", None), getattr(request, "view_name", "")
     methods = set() if request.subpath else request.registry.methods.of(type(context), name)
@@ -105,7 +105,7 @@ def not_found(error: HTTPNotFound, request: Any) -> Response:
     )
 
 
-def forbidden(error: HTTPForbidden, request: Any) -> Response:
+def forbidden(error: HTTPForbidden, request: Any) -> Response:  # noqa: ARG001
     """The policy said no: to nobody in particular, or to somebody."""
     return render(Unauthenticated() if request.identity is None else Forbidden(), request)
 

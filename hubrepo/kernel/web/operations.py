@@ -39,7 +39,7 @@ def add_health_check(config: Any, name: str, check: Callable[[], object]) -> Non
     context=OperationsResource, name="health", request_method="GET", renderer="json",
     permission=NO_PERMISSION_REQUIRED, http_cache=0,
 )  # fmt: skip
-def health(context: OperationsResource, request: Any) -> dict[str, str]:
+def health(context: OperationsResource, request: Any) -> dict[str, str]:  # noqa: ARG001
     """200 while every part works, else 503. Says which part, not why: that is in the log."""
     report = {name: _state(name, check) for name, check in request.registry.health_checks.items()}
     healthy = all(state == "ok" for state in report.values())
@@ -62,7 +62,7 @@ def _state(name: str, check: Callable[[], object]) -> str:
     request_method="GET",
     permission=NO_PERMISSION_REQUIRED,
 )
-def metrics(context: OperationsResource, request: Any) -> Response:
+def metrics(context: OperationsResource, request: Any) -> Response:  # noqa: ARG001
     """What Prometheus reads."""
     if not request.registry.operations_settings.metrics:
         raise NotFound

@@ -7,44 +7,13 @@ is complete, as its clients have always known it.
 
 import base64
 import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
-from hubrepo.kernel.base import Invalid
-
-Row = TypeVar("Row")
+from hubrepo.kernel.base import Invalid, Page
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
-
-
-@dataclass(frozen=True)
-class Page:
-    """A wish for at most `limit` things after the one named `after`; None: no bound."""
-
-    limit: int | None = None
-    after: str | None = None
-
-    @property
-    def fetch(self) -> int | None:
-        """How many rows to ask for: one more than wanted tells whether there is a next page."""
-        return None if self.limit is None else self.limit + 1
-
-    def cut(self, rows: Sequence[Row]) -> tuple[Sequence[Row], bool]:
-        """The rows of this page, and whether there are more."""
-        if self.limit is None or len(rows) <= self.limit:
-            return rows, False
-        return rows[: self.limit], True
-
-    def after_number(self) -> int | None:
-        """`after` for listings that are ordered by a number."""
-        if self.after is None:
-            return None
-        if not (self.after.isascii() and self.after.isdigit() and len(self.after) < 10):
-            raise Invalid("'cursor' is not one that this listing gave")
-        return int(self.after)
 
 
 def page_of(request: Any, default_limit: int | None = None) -> Page:

@@ -3,8 +3,6 @@
 import os
 from typing import Any, TypeVar
 
-from pyramid.config import PHASE3_CONFIG
-
 from hubrepo.kernel.base import Misconfigured, lines_of, read_section
 
 Section = TypeVar("Section")
@@ -19,14 +17,8 @@ def add_section(config: Any, section: type[Section], prefix: str) -> Section:
     return settings
 
 
-def refuse_unknown_settings(config: Any) -> None:
-    """Stop the boot for a line `hubrepo.…` that no part reads: it is a typing error."""
-
-    def check() -> None:
-        ours = {key for key in config.registry.settings if key.startswith("hubrepo.")}
-        for key in sorted(ours - config.registry.known_settings):
-            raise Misconfigured(
-                f"{key} is not a setting of the hub: remove the line or mend its name"
-            )
-
-    config.action("unknown settings", check, order=PHASE3_CONFIG)
+def refuse_unknown_settings(registry: Any) -> None:
+    """Raise Misconfigured for a line `hubrepo.…` that no part reads: it is a typing error."""
+    ours = {key for key in registry.settings if key.startswith("hubrepo.")}
+    for key in sorted(ours - registry.known_settings):
+        raise Misconfigured(f"{key} is not a setting of the hub: remove the line or mend its name")

@@ -44,7 +44,10 @@ STAGES = ".stage"
 
 @contextmanager
 def _failures(key: str = "") -> Iterator[None]:
-    """Errors of `fs` and of the operating system, as a store's."""
+    """Errors of `fs` and of the operating system, as a store's.
+
+    What is missing is the blob `key`, where one is named; otherwise it is a part of the store.
+    """
     try:
         yield
     except (
@@ -53,14 +56,14 @@ def _failures(key: str = "") -> Iterator[None]:
         FileNotFoundError,
         NotADirectoryError,
     ) as error:
-        raise BlobMissing(key) from error
+        raise BlobMissing(key) if key else StoreUnavailable from error
     except (errors.FSError, OSError) as error:
         number = getattr(error, "errno", None) or getattr(error.__cause__, "errno", None)
         full = isinstance(error, errors.InsufficientStorage) or number in {
             errno.ENOSPC,
             errno.EDQUOT,
         }
-        raise (StoreFull if full else StoreUnavailable)() from error
+        raise (StoreFull if full else StoreUnavailable) from error
 
 
 class FilesystemStage(Stage):
@@ -100,7 +103,7 @@ class FilesystemStage(Stage):
         """Remove the file, unless it was promoted. What cannot be removed now is swept later."""
         self._file.close()
         try:
-            with _failures():
+            with _failures(self.path):
                 self._fs.remove(self.path)
         except BlobMissing:
             return
@@ -203,7 +206,9 @@ class DiskStore(FilesystemStore):
 
     def __init__(self, root: str) -> None:
         with _failures():
-            super().__init__(OSFS(root, create=True, create_mode=0o700))
+            for folder in (Path(root), Path(root, STAGES)):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            super().__init__(OSFS(root))
 
     def _rename(self, source: str, key: str) -> None:
         root = Path(self._fs.getsyspath("/"))

@@ -1,0 +1,129 @@
+"""The shape of the application: what it is made of can be taken out, and what collides is found at boot."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pyramid.exceptions import ConfigurationConflictError
+
+import hubrepo
+from hubrepo.kernel.base import Misconfigured
+from hubrepo.kernel.db import Base
+from hubrepo.kernel.security import OrganisationResource
+from hubrepo.kernel.web import Resource
+from tests.support.hub import Client, Hub
+
+ROOT = Path(hubrepo.__file__).parent
+
+KERNEL = {
+    "base", "db", "web", "audit", "accounts", "blobs", "archives", "security", "serving", "idempotency",
+}  # fmt: skip
+FILES_OF_A_FEATURE = {
+    "__init__.py", "permissions.py", "settings.py", "models.py", "errors.py", "events.py", "schemas.py",
+    "services.py", "resources.py", "presenters.py", "views.py", "panels.py", "templates", "migrations",
+}  # fmt: skip
+# Names of their own, and why a reader would accept them.
+MORE_FILES = {
+    "packages": {"catalogue.py", "drafts.py", "history.py", "manifest.py"},
+}
+
+
+def folders(parent: Path) -> set[str]:
+    return {path.name for path in parent.iterdir() if path.is_dir() and path.name != "__pycache__"}
+
+
+def test_the_kernel_has_the_parts_that_the_design_names():
+    assert folders(ROOT / "kernel") == KERNEL
+
+
+@pytest.mark.parametrize("feature", sorted(folders(ROOT / "features")))
+def test_a_feature_has_the_usual_files(feature):
+    names = {path.name for path in (ROOT / "features" / feature).iterdir()} - {"__pycache__"}
+    assert names - FILES_OF_A_FEATURE == MORE_FILES.get(feature, set())
+
+
+def test_every_feature_folder_is_in_the_table_of_contents():
+    assert {f"hubrepo.features.{name}" for name in folders(ROOT / "features")} == set(
+        hubrepo.FEATURES
+    )
+
+
+@pytest.mark.parametrize("feature", hubrepo.FEATURES)
+def test_the_application_boots_without(feature, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        hubrepo, "FEATURES", tuple(each for each in hubrepo.FEATURES if each != feature)
+    )
+    hub = Hub.below(tmp_path)
+    client = hub.organisation()
+    assert hub.app().get("/_ah/health").json["status"] == "ok"
+    for path in ("/api/packages", "/api/log"):
+        assert client.call("GET", path).status_code in {200, 404}
+    hub.registry.database.engine.dispose()
+
+
+def test_migrations_make_the_tables_that_the_models_describe(hub: Hub):
+    with hub.registry.database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_every_feature_table_belongs_to_an_organisation_in_its_unique_constraints():
+    for table in Base.metadata.tables.values():
+        if table.name.split("_")[0] in {"packages"}:
+            assert "organisation_id" in table.columns, table.name
+            uniques = [
+                each for each in table.constraints if type(each).__name__ == "UniqueConstraint"
+            ]
+            assert uniques, table.name
+            assert all("organisation_id" in each.columns for each in uniques), table.name
+
+
+def settings(tmp_path: Path, **more: str) -> dict[str, str]:
+    return {
+        "hubrepo.database": f"sqlite:///{tmp_path}/hub.sqlite",
+        "hubrepo.blobs": "mem://",
+        **{key.replace("__", "."): value for key, value in more.items()},
+    }
+
+
+def test_two_claims_to_one_name_fail_at_boot(tmp_path):
+    def one(config):
+        config.add_mount(OrganisationResource, "twice", Resource)
+
+    def another(config):
+        config.add_mount(OrganisationResource, "twice", Resource)
+
+    config = hubrepo.configure(settings(tmp_path))
+    config.include(one)
+    config.include(another)
+    with pytest.raises(ConfigurationConflictError):
+        config.commit()
+
+
+def test_a_setting_that_nobody_reads_stops_the_boot(tmp_path):
+    with pytest.raises(
+        Misconfigured, match=r"hubrepo\.upload\.max_size is not a setting of the hub"
+    ):
+        hubrepo.configure(settings(tmp_path, hubrepo__upload__max_size="5"))
+
+
+def test_a_hub_that_cannot_start_says_why_in_one_sentence(tmp_path):
+    with pytest.raises(
+        SystemExit, match=r"^hubrepo cannot start: hubrepo\.database is not set: .*HUBREPO_DATABASE"
+    ):
+        hubrepo.main({}, **{"hubrepo.blobs": "mem://"})
+    with pytest.raises(SystemExit, match="run `hubrepo -c INI init`"):
+        hubrepo.main({}, **settings(tmp_path))
+
+
+def test_a_url_behind_a_view_is_another_url(acme: Client):
+    acme.publish("widget")
+    for path in (
+        "/api/packages/widget/history/x",
+        "/api/packages/widget/versions/1/download/x/y",
+        "/_ah/health/x",
+    ):
+        assert acme.call("GET", path).status_code == 404

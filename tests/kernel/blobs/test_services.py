@@ -1,0 +1,217 @@
+"""Bytes and rows come and go together."""
+
+import hashlib
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+import transaction
+from sqlalchemy import select
+from zope.sqlalchemy import register
+
+from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
+from hubrepo.kernel.blobs import Blob, BlobMissing, BlobReader, BlobService, sweep
+from hubrepo.kernel.blobs.stores import MemoryStore, StoreUnavailable
+from tests.support.hub import Hub
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    hub = Hub.below(tmp_path_factory.mktemp("blobs"))
+    yield hub.registry.database
+    hub.registry.database.engine.dispose()
+
+
+@pytest.fixture
+def store():
+    return MemoryStore()
+
+
+@pytest.fixture
+def organisation(database):
+    guid = uuid4()
+    with database.write() as db:
+        row = Organisation(guid=guid, name=guid.hex, slug=guid.hex[:20], created_at=NOW)
+        db.add(row)
+        db.flush()
+        return OrganisationRef(row.id, guid, row.slug, None)
+
+
+class Work:
+    """One transaction, as a request has it."""
+
+    def __init__(self, database, store, organisation, limit=0):
+        self.manager = transaction.TransactionManager(explicit=True)
+        self.manager.begin()
+        self.db = database.writing()
+        register(self.db, transaction_manager=self.manager)
+        self.store = store
+        self.blobs = BlobService(database, self.db, store, organisation, self.manager, NOW, limit)
+
+    def put(self, content: bytes) -> Blob:
+        stage = self.store.stage()
+        stage.write(content)
+        return self.blobs.put(stage)
+
+
+@pytest.fixture
+def begin(database, store, organisation):
+    return lambda limit=0: Work(database, store, organisation, limit)
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def stored_bytes(database, organisation) -> int:
+    with database.read() as db:
+        return db.scalar(
+            select(Organisation.stored_bytes).where(Organisation.id == organisation.id)
+        )
+
+
+def test_bytes_are_there_once_the_transaction_has_committed(begin, store, organisation):
+    work = begin()
+    work.put(b"content")
+    assert list(store.list()) == []
+    work.manager.commit()
+    with BlobReader(store, organisation).open(digest(b"content")) as file:
+        assert file.read() == b"content"
+
+
+def test_an_abort_leaves_neither_row_nor_bytes_nor_stage(begin, database, store, organisation):
+    work = begin()
+    work.put(b"content")
+    work.manager.abort()
+    assert list(store.list()) == []
+    assert store.sweep_stages(datetime(2100, 1, 1, tzinfo=UTC)) == 0
+    assert stored_bytes(database, organisation) == 0
+
+
+def test_bytes_that_cannot_be_stored_abort_the_rows(
+    begin, database, store, organisation, monkeypatch
+):
+    work = begin()
+    blob_id = work.put(b"content").id
+
+    def fail(*_args):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(store, "promote", fail)
+    with pytest.raises(StoreUnavailable):
+        work.manager.commit()
+    work.manager.abort()
+    with database.read() as db:
+        assert db.get(Blob, blob_id) is None
+
+
+def test_bytes_are_durable_before_the_rows_are(begin, database, store, monkeypatch):
+    """Whatever stops the process between the two leaves bytes without a row, never the reverse."""
+    work = begin()
+    blob_id = work.put(b"content").id
+    seen = []
+    real = store.promote
+
+    def promote(stage, key):
+        with database.read() as db:
+            seen.append(db.get(Blob, blob_id))
+        real(stage, key)
+
+    monkeypatch.setattr(store, "promote", promote)
+    work.manager.commit()
+    assert seen == [None]
+
+
+def test_the_same_bytes_twice_are_one_blob_and_count_once(begin, database, organisation):
+    ids = set()
+    for _ in range(2):
+        work = begin()
+        ids.add(work.put(b"content").id)
+        work.manager.commit()
+    assert len(ids) == 1
+    assert stored_bytes(database, organisation) == 7
+
+
+def test_released_bytes_go_after_the_commit_and_not_before(begin, database, store, organisation):
+    work = begin()
+    blob_id = work.put(b"content").id
+    work.manager.commit()
+    work = begin()
+    work.blobs.release(blob_id)
+    assert len(list(store.list())) == 1
+    work.manager.commit()
+    assert list(store.list()) == []
+    assert stored_bytes(database, organisation) == 0
+    with pytest.raises(BlobMissing):
+        BlobReader(store, organisation).open(digest(b"content"))
+
+
+def test_an_aborted_release_keeps_the_bytes(begin, database, store):
+    work = begin()
+    blob_id = work.put(b"content").id
+    work.manager.commit()
+    work = begin()
+    work.blobs.release(blob_id)
+    work.manager.abort()
+    assert sweep(database, store) == 0
+    assert len(list(store.list())) == 1
+
+
+def test_bytes_that_cannot_be_removed_now_are_removed_by_a_later_sweep(
+    begin, database, store, monkeypatch
+):
+    work = begin()
+    blob_id = work.put(b"content").id
+    work.manager.commit()
+    work = begin()
+    work.blobs.release(blob_id)
+
+    def fail(_key):
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "delete", fail)
+        work.manager.commit()
+    assert len(list(store.list())) == 1
+    assert sweep(database, store) == 1
+    assert list(store.list()) == []
+
+
+def test_doomed_bytes_that_come_again_are_saved(begin, database, store, monkeypatch):
+    work = begin()
+    blob_id = work.put(b"content").id
+    work.manager.commit()
+    work = begin()
+    work.blobs.release(blob_id)
+    with monkeypatch.context() as patch:
+        patch.setattr("hubrepo.kernel.blobs.services.sweep", lambda *_: 0)
+        work.manager.commit()
+    work = begin()
+    assert work.put(b"content").id == blob_id
+    work.manager.commit()
+    assert sweep(database, store) == 0
+    assert len(list(store.list())) == 1
+
+
+def test_a_quota_refuses_what_would_go_beyond_it(begin, database, organisation):
+    work = begin(limit=10)
+    work.put(b"1234567")
+    with pytest.raises(QuotaExceeded, match="may keep 10 bytes"):
+        work.put(b"890123")
+    work.manager.abort()
+    assert stored_bytes(database, organisation) == 0
+
+
+def test_organisations_share_no_bytes(begin, database, store):
+    guid = uuid4()
+    with database.write() as db:
+        row = Organisation(guid=guid, name=guid.hex, slug=guid.hex[:20], created_at=NOW)
+        db.add(row)
+        db.flush()
+        other = OrganisationRef(row.id, guid, row.slug, None)
+    for work in (begin(), Work(database, store, other)):
+        work.put(b"content")
+        work.manager.commit()
+    assert len(list(store.list())) == 2

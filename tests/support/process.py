@@ -1,0 +1,294 @@
+"""A hub in a process of its own, on a free port of this machine, and the wire to talk to it.
+
+It is started as people start it, `hubrepo -c INI serve`, from a copy of the project's ini file: so
+everything that it writes lies below the folder of the copy.
+"""
+
+import configparser
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = (sys.executable, "-c", "from hubrepo.cli import main; main(prog_name='hubrepo')")
+BOUNDARY = "5f9e2d1c-0a43-4f6b-9d55-1f9a3f6f7f10"
+
+_KEY = re.compile(r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
+_PATIENCE = 30.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def copy_of_development_ini(
+    folder: Path, port: int, settings: Mapping[str, str], server: Mapping[str, str]
+) -> Path:
+    """The project's own ini file below `folder`, with these lines of `hubrepo.` and of the server."""
+    ini = configparser.RawConfigParser()
+    ini.optionxform = str  # type: ignore[method-assign,assignment]
+    ini.read(PROJECT / "development.ini", encoding="utf-8")
+    ini.set("DEFAULT", "http_port", str(port))
+    for key, value in settings.items():
+        ini.set("app:main", f"hubrepo.{key}", value)
+    for key, value in server.items():
+        ini.set("server:main", key, value)
+    path = folder / "hub.ini"
+    with path.open("w", encoding="utf-8") as file:
+        ini.write(file)
+    return path
+
+
+@dataclass
+class HubProcess:
+    """A hub that runs while its `with` block does. `key` is that of its first organisation.
+
+    `stop` asks it to end, `kill` does not ask; `start` starts it again, on the same port, with the
+    same data. Its output is in `log`.
+    """
+
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    server: Mapping[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ini = copy_of_development_ini(self.folder, self.port, self.settings, self.server)
+        self.log = self.folder / "hub.log"
+        self.log.touch()
+        # What the one who runs the tests has set is for another hub.
+        self.environ = {key: text for key, text in os.environ.items() if "HUBREPO_" not in key}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def prefix(self) -> str:
+        """What every URL of this hub begins with."""
+        return self.server.get("url_prefix", "")
+
+    @property
+    def pid(self) -> int:
+        """The number of the running process."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def key(self) -> str:
+        """The key that the hub showed at its first start."""
+        shown = _KEY.search(self.log.read_text(encoding="utf-8"))
+        assert shown is not None, "the hub has shown no key"
+        return shown[0]
+
+    @property
+    def blobs(self) -> Path:
+        """The folder that keeps the bytes."""
+        return self.folder / "var" / "blobs"
+
+    @property
+    def database_url(self) -> str:
+        """The database that keeps the rows."""
+        return f"sqlite:///{self.folder}/var/hub.sqlite"
+
+    def start(self) -> None:
+        """Start, and wait until the hub says that it is well."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*PROGRAM, "-c", str(self.ini), "serve"],
+                cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        until = time.monotonic() + _PATIENCE
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.kill()
+                raise RuntimeError(f"the hub does not start:\n{self.log.read_text()[-4000:]}")
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            with Wire(self.port, timeout=5) as wire:
+                return wire.ask("GET", f"{self.prefix}/_ah/health").status == 200
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """End it as a service manager does, and by force if that takes long."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.process = None
+
+    def kill(self) -> None:
+        """SIGKILL: no handler runs, no buffer is flushed."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def command(self, *arguments: str) -> str:
+        """What `hubrepo` prints when it is called with these arguments, beside the running hub."""
+        done = subprocess.run(
+            [*PROGRAM, "-c", str(self.ini), *arguments],
+            cwd=self.folder, env=self.environ, check=True, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    def wire(self, timeout: float = 30) -> "Wire":
+        """A connection with the key."""
+        return Wire(self.port, self.key, timeout=timeout)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, whole. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body's value."""
+        return json.loads(self.body)
+
+
+class Closed(ConnectionError):
+    """The hub closed the connection before it had answered."""
+
+
+class Wire:
+    """One connection, kept alive, on which exactly the bytes travel that are given."""
+
+    def __init__(self, port: int, key: str | None = None, timeout: float = 30) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.reader: BinaryIO = self.socket.makefile("rb")
+        self._host, self._key = f"127.0.0.1:{port}", key
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self.reader.close()
+        self.socket.close()
+
+    def head(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> bytes:
+        """The bytes that go before a body."""
+        lines = {"Host": self._host}
+        if self._key is not None:
+            lines["Authorization"] = f"Api-Key {self._key}"
+        lines |= headers or {}
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"{method} {path} HTTP/1.1\r\n{text}\r\n".encode("ascii")
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a request, and read its answer."""
+        length = {"Content-Length": str(len(body))} if body else {}
+        self.socket.sendall(self.head(method, path, {**(headers or {}), **length}) + body)
+        return self.receive(method)
+
+    def ask_json(self, method: str, path: str, value: object) -> Answer:
+        """Send a request whose body is JSON, and read its answer."""
+        content_type = {"Content-Type": "application/json; charset=utf-8"}
+        return self.ask(method, path, json.dumps(value).encode(), content_type)
+
+    def publish(
+        self, name: str, archive: bytes, prefix: str = "", headers: Mapping[str, str] | None = None,
+        **fields: str,
+    ) -> Answer:  # fmt: skip
+        """Publish a version, as the desktop client does."""
+        return self.ask(
+            "POST",
+            f"{prefix}/api/packages/{name}/versions/",
+            multipart(name, archive, **fields),
+            {"Content-Type": FORM_TYPE, **(headers or {})},
+        )
+
+    def receive(self, method: str = "GET") -> Answer:
+        """The next answer, whole."""
+        status, headers = self.receive_head()
+        if method == "HEAD" or status in {204, 304} or status < 200:
+            return Answer(status, headers, b"")
+        length = headers.get("content-length")
+        if headers.get("transfer-encoding") == "chunked":
+            return Answer(status, headers, b"".join(self._chunks()))
+        body = self.reader.read() if length is None else self.reader.read(int(length))
+        if length is not None and len(body) != int(length):
+            raise Closed
+        return Answer(status, headers, body)
+
+    def receive_head(self) -> tuple[int, dict[str, str]]:
+        """Status and headers of the next answer; its body is still to be read."""
+        first = self.reader.readline()
+        if not first.endswith(b"\n"):
+            raise Closed
+        headers = {}
+        while (line := self.reader.readline()).strip():
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
+        if not line:
+            raise Closed
+        return int(first.split()[1]), headers
+
+    def _chunks(self) -> Iterable[bytes]:
+        while size := int(self.reader.readline().split(b";")[0], 16):
+            yield self.reader.read(size)
+            self.reader.readline()
+        self.reader.readline()
+
+
+FORM_TYPE = f'multipart/form-data; boundary="{BOUNDARY}"'
+
+
+def multipart(name: str, archive: bytes, **fields: str) -> bytes:
+    """A form as .NET writes it, with `archive` as its file."""
+    before, after = around_file(f"{name}.zip", **fields)
+    return before + archive + after
+
+
+def around_file(filename: str, **fields: str) -> tuple[bytes, bytes]:
+    """What goes before and after the bytes of the file, in a form as .NET writes it."""
+    before = (
+        f"--{BOUNDARY}\r\n"
+        "Content-Type: application/zip\r\n"
+        f"Content-Disposition: form-data; name=file; filename={filename};"
+        f" filename*=utf-8''{filename}\r\n\r\n"
+    )
+    texts = "".join(
+        f"\r\n--{BOUNDARY}\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Disposition: form-data; name={name}\r\n\r\n{text}"
+        for name, text in fields.items()
+    )
+    return before.encode(), f"{texts}\r\n--{BOUNDARY}--\r\n".encode()
