@@ -59,6 +59,7 @@ setup(
     },
     entry_points={
         "paste.app_factory": ["main = hubrepo:main"],
+        "paste.server_runner": ["main = hubrepo.server:serve"],
         "console_scripts": [
             "hubrepo = hubrepo.cli:main",
             # The reference's names for the two commands that scripts call.

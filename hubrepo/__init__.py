@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError  # noqa: E402
 from hubrepo.kernel.base import Misconfigured  # noqa: E402
 from hubrepo.kernel.blobs import tidy  # noqa: E402
 from hubrepo.kernel.db import is_current, upgrade  # noqa: E402
-from hubrepo.kernel.web import refuse_unknown_settings  # noqa: E402
+from hubrepo.kernel.web import refuse_unknown_settings, settle_request_class  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ def configure(settings: Mapping[str, str]) -> Configurator:
         config.include(feature)
     config.commit()
     refuse_unknown_settings(config.registry)
+    settle_request_class(config)
     return config
 
 

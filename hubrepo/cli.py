@@ -22,6 +22,7 @@ from hubrepo.kernel.accounts import SCOPES, AccountService, Limits, NewKey, Orga
 from hubrepo.kernel.audit import Actor, AuditLog, Refusal, events_of
 from hubrepo.kernel.base import HubError, Misconfigured, iso_seconds, now
 from hubrepo.kernel.db import upgrade
+from hubrepo.server import listen_at
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,10 @@ def serve(command: Command, port: int | None) -> None:
     overrides = {"http_port": str(port)} if port else {}
     loader = plaster.get_loader(command.ini, protocols=["wsgi"])
     loader.setup_logging(overrides)
-    address = loader.get_settings("server:main", overrides)["listen"].split()[0]
+    listen = loader.get_settings("server:main", overrides)["listen"]
+    address = listen_at(listen, overrides).split()[0]
     _bootstrap_first(command, f"http://{address}")
-    registry.database.engine.dispose()
+    registry.database.close()
     application = loader.get_wsgi_app(defaults=overrides)
     click.echo(f"Serving at http://{address}")
     loader.get_wsgi_server(defaults=overrides)(application)

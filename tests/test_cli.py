@@ -201,7 +201,7 @@ def test_a_revoked_key_is_dead_at_once(hub: Hub, acme, ini, tmp_path):
     assert acme("revoke-api-key", key[:12]).stdout == f"Revoked {key[:12]}\n"
     client.get("/api/packages", status=401)
     assert "revoked" in acme("list-api-keys", "--org", "acme").stdout
-    running.registry.database.engine.dispose()
+    running.registry.database.close()
 
 
 def test_keys_are_listed_without_their_secrets(acme):

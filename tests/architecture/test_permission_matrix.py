@@ -1,4 +1,4 @@
-"""Who may do what: every view × every kind of credential, tried, and compared with a checked-in table.
+"""Who may do what: every view by every kind of credential, tried, and compared with a checked-in table.
 
 The views come from the application itself, so a new one without a row fails here. After a change
 that is meant, write the table anew: `pytest tests/architecture --write-matrix`, and read its diff.

@@ -59,7 +59,7 @@ def test_the_application_boots_without(feature, tmp_path, monkeypatch):
     assert hub.app().get("/_ah/health").json["status"] == "ok"
     for path in ("/api/packages", "/api/log"):
         assert client.call("GET", path).status_code in {200, 404}
-    hub.registry.database.engine.dispose()
+    hub.registry.database.close()
 
 
 def test_migrations_make_the_tables_that_the_models_describe(hub: Hub):
@@ -72,7 +72,7 @@ def test_migrations_make_the_tables_that_the_models_describe(hub: Hub):
 
 def test_every_feature_table_belongs_to_an_organisation_in_its_unique_constraints():
     for table in Base.metadata.tables.values():
-        if table.name.split("_")[0] in {"packages"}:
+        if table.name.startswith("packages_"):
             assert "organisation_id" in table.columns, table.name
             uniques = [
                 each for each in table.constraints if type(each).__name__ == "UniqueConstraint"

@@ -1,10 +1,8 @@
 """The nodes below `/api` that speak of the organisation itself."""
 
-from functools import cached_property
-
 from hubrepo.kernel.accounts import AccountService, Organisation, OrganisationRef
 from hubrepo.kernel.security import OrganisationResource
-from hubrepo.kernel.web import Resource
+from hubrepo.kernel.web import Resource, reify
 
 
 class AboutOrganisation(Resource):
@@ -14,13 +12,13 @@ class AboutOrganisation(Resource):
         super().__init__(parent, name)
         self.organisation: OrganisationRef = parent.organisation
 
-    @cached_property
+    @reify
     def row(self) -> Organisation:
         """The organisation itself."""
         found: Organisation = self.request.db.get_one(Organisation, self.organisation.id)
         return found
 
-    @cached_property
+    @reify
     def service(self) -> AccountService:
         """The rules of accounts, in this request."""
         return AccountService(self.request.db, self.request.audit, self.request.now)

@@ -1,143 +1,253 @@
-"""Reading packages: every query begins at an organisation, and their number does not grow with rows."""
+"""Reading packages: plain values, and statements that are put together once.
 
-from collections.abc import Sequence
+Every statement asks for an organisation, and their number does not grow with rows.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import BindParameter, Label, Select, bindparam, select
+from sqlalchemy.orm import aliased
 
 from hubrepo.features.packages import errors
 from hubrepo.features.packages.history import Chapter, Entry
 from hubrepo.features.packages.models import LATEST, Alias, Package, Version
 from hubrepo.kernel.accounts import OrganisationRef
 from hubrepo.kernel.base import Page, content_hash
+from hubrepo.kernel.db import Rows
+
+
+class PackageFacts(NamedTuple):
+    """A package, as it was read."""
+
+    id: int
+    name: str
+    created_at: datetime
+    head: int
+    archived_at: datetime | None
+
+
+class VersionFacts(NamedTuple):
+    """A version, as it was read."""
+
+    number: int
+    author: str
+    summary: str
+    description: str
+    published_at: datetime
+    published_by: str
+    digest: str
+    size: int
+    tombstoned_at: datetime | None
+    tombstone_reason: str
+    forked_package: str | None
+    forked_version: int | None
+    fork_verified: bool | None
+
+
+class AliasFacts(NamedTuple):
+    """An alias, as it was read."""
+
+    name: str
+    number: int
+    updated_at: datetime
 
 
 @dataclass(frozen=True)
 class Listed:
     """A package in the listing: `latest` is the highest version, `live` the one `latest` points to."""
 
-    package: Package
-    latest: Version | None
-    live: Version | None
+    package: PackageFacts
+    latest: VersionFacts | None
+    live: VersionFacts | None
+
+
+def _columns(facts: type[NamedTuple], model: Any, prefix: str = "") -> Iterable[Label[Any]]:
+    return [getattr(model, field).label(prefix + field) for field in facts._fields]
+
+
+# Where the second and the third thing begin in a row that holds a package and more.
+_SECOND = len(PackageFacts._fields)
+_THIRD = _SECOND + len(VersionFacts._fields)
+
+OWNER: BindParameter[int] = bindparam("owner")
+NAME: BindParameter[str] = bindparam("name")
+PACKAGE: BindParameter[int] = bindparam("package")
+NUMBER: BindParameter[int] = bindparam("number")
+UP_TO: BindParameter[int] = bindparam("up_to")
+LIMIT: BindParameter[int] = bindparam("limit")
+HIGHEST = 2**31 - 1
+
+_head, _live, _latest = aliased(Version), aliased(Version), aliased(Alias)
+
+_PACKAGE = select(*_columns(PackageFacts, Package)).where(
+    Package.organisation_id == OWNER, Package.name == NAME
+)
+_LISTING = (
+    select(
+        *_columns(PackageFacts, Package),
+        *_columns(VersionFacts, _head, "head_"),
+        *_columns(VersionFacts, _live, "live_"),
+    )
+    .outerjoin(
+        _head,
+        (_head.organisation_id == OWNER)
+        & (_head.package_id == Package.id)
+        & (_head.number == Package.head),
+    )
+    .outerjoin(
+        _latest,
+        (_latest.organisation_id == OWNER)
+        & (_latest.package_id == Package.id)
+        & (_latest.name == LATEST),
+    )
+    .outerjoin(
+        _live,
+        (_live.organisation_id == OWNER)
+        & (_live.package_id == Package.id)
+        & (_live.number == _latest.number),
+    )
+    .where(Package.organisation_id == OWNER)
+    .order_by(Package.name)
+    .limit(LIMIT)
+)
+_LISTING_AFTER = _LISTING.where(Package.name > NAME)
+_VERSIONS = (
+    select(*_columns(VersionFacts, Version))
+    .where(Version.organisation_id == OWNER, Version.package_id == PACKAGE, Version.number <= UP_TO)
+    .order_by(Version.number.desc())
+    .limit(LIMIT)
+)
+# Every alias points to a version that is there, so one statement tells all of a package; a version
+# comes once for each of its aliases.
+_DETAIL = (
+    select(
+        *_columns(PackageFacts, Package),
+        *_columns(VersionFacts, Version, "version_"),
+        *_columns(AliasFacts, Alias, "alias_"),
+    )
+    .outerjoin(Version, (Version.organisation_id == OWNER) & (Version.package_id == Package.id))
+    .outerjoin(
+        Alias,
+        (Alias.organisation_id == OWNER)
+        & (Alias.package_id == Package.id)
+        & (Alias.number == Version.number),
+    )
+    .where(Package.organisation_id == OWNER, Package.name == NAME)
+    .order_by(Version.number.desc())
+)
+_VERSION = select(*_columns(VersionFacts, Version)).where(
+    Version.organisation_id == OWNER, Version.package_id == PACKAGE, Version.number == NUMBER
+)
+_VERSION_BY_NAME = (
+    select(*_columns(VersionFacts, Version))
+    .join(Package, Package.id == Version.package_id)
+    .where(
+        Version.organisation_id == OWNER,
+        Package.organisation_id == OWNER,
+        Package.name == NAME,
+        Version.number == NUMBER,
+    )
+)
+_ALIASES = (
+    select(*_columns(AliasFacts, Alias))
+    .where(Alias.organisation_id == OWNER, Alias.package_id == PACKAGE)
+    .order_by(Alias.name)
+)
+_ALIAS = _ALIASES.where(Alias.name == NAME)
 
 
 class Catalogue:
     """The packages of one organisation."""
 
-    def __init__(self, db: Session, organisation: OrganisationRef) -> None:
-        self._db, self._organisation = db, organisation
+    def __init__(self, rows: Rows, organisation: OrganisationRef) -> None:
+        self._rows, self._owner = rows, organisation.id
 
-    def package(self, name: str, *, lock: bool = False) -> Package:
-        """Raises PackageNotFound. With `lock`, no other transaction changes it until this one ends."""
-        query = Package.named(self._organisation, name)
-        found = self._db.scalar(query.with_for_update() if lock else query)
-        if found is None:
+    def _all(self, statement: Select[Any], **values: Hashable) -> Sequence[Any]:
+        return self._rows.all(statement, {"owner": self._owner, **values})
+
+    def _first(self, statement: Select[Any], **values: Hashable) -> Any:
+        return self._rows.first(statement, {"owner": self._owner, **values})
+
+    def package(self, name: str) -> PackageFacts:
+        """Raises PackageNotFound."""
+        row = self._first(_PACKAGE, name=name)
+        if row is None:
             raise errors.PackageNotFound
-        return found
+        return PackageFacts._make(row)
+
+    def detail(
+        self, name: str
+    ) -> tuple[PackageFacts, Sequence[VersionFacts], Sequence[AliasFacts]]:
+        """A package, its versions, newest first, and its aliases by name. Raises PackageNotFound."""
+        rows = self._all(_DETAIL, name=name)
+        if not rows:
+            raise errors.PackageNotFound
+        versions: dict[int, VersionFacts] = {}
+        aliases = []
+        for row in rows:
+            version, alias = row[_SECOND:_THIRD], row[_THIRD:]
+            if version[0] is not None:
+                versions.setdefault(version[0], VersionFacts._make(version))
+            if alias[0] is not None:
+                aliases.append(AliasFacts._make(alias))
+        return PackageFacts._make(rows[0][:_SECOND]), list(versions.values()), sorted(aliases)
 
     def packages(self, page: Page) -> Sequence[Listed]:
         """Packages by name, each with its highest and its newest live version."""
-        head, live, latest = aliased(Version), aliased(Version), aliased(Alias)
-        query = (
-            select(Package, head, live)
-            .outerjoin(
-                head,
-                (head.package_id == Package.id) & (head.number == Package.head) & self._own(head),
-            )
-            .outerjoin(
-                latest,
-                (latest.package_id == Package.id) & (latest.name == LATEST) & self._own(latest),
-            )
-            .outerjoin(
-                live,
-                (live.package_id == Package.id) & (live.number == latest.number) & self._own(live),
-            )
-            .where(self._own(Package))
-            .order_by(Package.name)
-            .limit(page.fetch)
-        )
-        if page.after is not None:
-            query = query.where(Package.name > page.after)
-        return [Listed(*row) for row in self._db.execute(query)]
+        if page.after is None:
+            rows = self._all(_LISTING, limit=page.fetch or HIGHEST)
+        else:
+            rows = self._all(_LISTING_AFTER, name=page.after, limit=page.fetch or HIGHEST)
+        return [_listed(row) for row in rows]
 
-    def _own(self, model: type[Package | Version | Alias]) -> ColumnElement[bool]:
-        return model.organisation_id == self._organisation.id
-
-    def versions(self, package: Package, page: Page | None = None) -> Sequence[Version]:
+    def versions(self, package: PackageFacts, page: Page | None = None) -> Sequence[VersionFacts]:
         """The versions of a package, newest first, tombstoned ones included."""
         page = page or Page()
-        query = (
-            select(Version)
-            .where(self._own(Version), Version.package_id == package.id)
-            .order_by(Version.number.desc())
-            .limit(page.fetch)
-        )
-        if (below := page.after_number()) is not None:
-            query = query.where(Version.number < below)
-        return self._db.scalars(query).all()
+        below = page.after_number()
+        up_to = HIGHEST if below is None else below - 1
+        limit = page.fetch or HIGHEST
+        rows = self._all(_VERSIONS, package=package.id, up_to=up_to, limit=limit)
+        return [VersionFacts._make(row) for row in rows]
 
-    def find_version(self, package: Package, number: int) -> Version | None:
+    def find_version(self, package: PackageFacts, number: int) -> VersionFacts | None:
         """The version of that number, if there is one."""
-        return self._db.scalar(
-            select(Version).where(
-                self._own(Version), Version.package_id == package.id, Version.number == number
-            )
-        )
+        row = self._first(_VERSION, package=package.id, number=number)
+        return None if row is None else VersionFacts._make(row)
 
-    def version(self, name: str, number: int) -> Version:
+    def version(self, name: str, number: int) -> VersionFacts:
         """Raises VersionNotFound, also for an unknown package."""
-        found = self._db.scalar(
-            select(Version)
-            .join(Package, Package.id == Version.package_id)
-            .where(
-                self._own(Version),
-                self._own(Package),
-                Package.name == name,
-                Version.number == number,
-            )
-        )
-        if found is None:
+        row = self._first(_VERSION_BY_NAME, name=name, number=number)
+        if row is None:
             raise errors.VersionNotFound
-        return found
+        return VersionFacts._make(row)
 
-    def aliases(self, package: Package) -> Sequence[Alias]:
+    def aliases(self, package: PackageFacts) -> Sequence[AliasFacts]:
         """The aliases of a package, by name."""
-        return self._db.scalars(
-            select(Alias)
-            .where(self._own(Alias), Alias.package_id == package.id)
-            .order_by(Alias.name)
-        ).all()
+        return [AliasFacts._make(row) for row in self._all(_ALIASES, package=package.id)]
 
-    def find_alias(self, package: Package, name: str) -> Alias | None:
-        """The alias of that name, if there is one."""
-        return self._db.scalar(
-            select(Alias).where(
-                self._own(Alias), Alias.package_id == package.id, Alias.name == name
-            )
-        )
-
-    def alias(self, package: Package, name: str) -> Alias:
+    def alias(self, package: PackageFacts, name: str) -> AliasFacts:
         """Raises AliasNotFound."""
-        found = self.find_alias(package, name)
-        if found is None:
+        row = self._first(_ALIAS, package=package.id, name=name)
+        if row is None:
             raise errors.AliasNotFound(name)
-        return found
+        return AliasFacts._make(row)
 
-    def latest(self, package: Package) -> Version:
+    def latest(self, package: PackageFacts) -> VersionFacts:
         """The newest live version. Raises NothingPublished."""
-        alias = self.find_alias(package, LATEST)
-        version = self.find_version(package, alias.number) if alias is not None else None
+        alias = self._first(_ALIAS, package=package.id, name=LATEST)
+        version = None if alias is None else self.find_version(package, alias.number)
         if version is None:
             raise errors.NothingPublished
         return version
 
-    def chapters(self, package: Package, up_to: int | None = None) -> list[Chapter]:
+    def chapters(self, name: str, up_to: int = HIGHEST) -> list[Chapter]:
         """The history of a package, up to a version, and of those that it was forked from."""
-        own = Chapter(package.name, self._entries(package.id, up_to), None)
+        own = Chapter(name, self._entries(self.package(name).id, up_to), None)
         origin = _origin(own)
-        return [own, *(self.ancestry(*origin, shown={package.name}) if origin else ())]
+        return [own, *(self.ancestry(*origin, shown={name}) if origin else ())]
 
     def ancestry(self, name: str, number: int, shown: set[str]) -> list[Chapter]:
         """The history of `name` up to `number`, and on to what that was forked from.
@@ -148,48 +258,43 @@ class Catalogue:
         origin: tuple[str, int] | None = (name, number)
         while origin is not None and origin[0] not in shown:
             name, number = origin
-            query = Package.named(self._organisation, name).with_only_columns(Package.id)
-            ancestor = self._db.scalar(query)
+            ancestor = self._first(_PACKAGE, name=name)
             if ancestor is None:
                 break
-            chapters.append(Chapter(name, self._entries(ancestor, number), number))
+            chapters.append(Chapter(name, self._entries(ancestor.id, number), number))
             shown = shown | {name}
             origin = _origin(chapters[-1])
         return chapters
 
-    def _entries(self, package_id: int, up_to: int | None) -> list[Entry]:
-        query = select(
-            Version.number,
-            Version.author,
-            Version.published_at,
-            Version.digest,
-            Version.summary,
-            Version.description,
-            Version.tombstoned_at,
-            Version.tombstone_reason,
-            Version.forked_package,
-            Version.forked_version,
-        ).where(self._own(Version), Version.package_id == package_id)
-        if up_to is not None:
-            query = query.where(Version.number <= up_to)
-        return [_entry(row) for row in self._db.execute(query.order_by(Version.number.desc()))]
+    def _entries(self, package_id: int, up_to: int) -> list[Entry]:
+        rows = self._all(_VERSIONS, package=package_id, up_to=up_to, limit=HIGHEST)
+        return [entry_of(VersionFacts._make(row)) for row in rows]
+
+
+def entry_of(version: VersionFacts | Version, *, hashed: bool = True) -> Entry:
+    """A version's entry in the history; without its hash in the archive that is being hashed."""
+    name, number = version.forked_package, version.forked_version
+    return Entry(
+        number=version.number,
+        author=version.author,
+        date=version.published_at,
+        content_hash=content_hash(version.digest) if hashed else None,
+        summary=version.summary,
+        description=version.description,
+        tombstoned=version.tombstoned_at is not None,
+        tombstone_reason=version.tombstone_reason,
+        forked_from=(name, number) if name is not None and number is not None else None,
+    )
 
 
 def _origin(chapter: Chapter) -> tuple[str, int] | None:
     return chapter.entries[-1].forked_from if chapter.entries else None
 
 
-def _entry(row: Row[*tuple[Any, ...]]) -> Entry:
-    return Entry(
-        number=row.number,
-        author=row.author,
-        date=row.published_at,
-        content_hash=content_hash(row.digest),
-        summary=row.summary,
-        description=row.description,
-        tombstoned=row.tombstoned_at is not None,
-        tombstone_reason=row.tombstone_reason,
-        forked_from=(row.forked_package, row.forked_version)
-        if row.forked_package is not None
-        else None,
+def _listed(row: Sequence[Any]) -> Listed:
+    latest, live = row[_SECOND:_THIRD], row[_THIRD:]
+    return Listed(
+        PackageFacts._make(row[:_SECOND]),
+        VersionFacts._make(latest) if latest[0] is not None else None,
+        VersionFacts._make(live) if live[0] is not None else None,
     )

@@ -1,9 +1,9 @@
 """What can be wrong with packages; the texts are the ones that clients of the reference know."""
 
-from datetime import datetime
+from collections.abc import Mapping
 
-from hubrepo.features.packages.models import MAX_NAME, Version
-from hubrepo.kernel.base import Conflict, Gone, Invalid, NotFound, iso_seconds
+from hubrepo.features.packages.models import MAX_NAME
+from hubrepo.kernel.base import Conflict, Gone, Invalid, NotFound
 
 
 class PackageNotFound(NotFound):
@@ -100,19 +100,8 @@ class VersionTombstoned(Gone):
 
     code = "tombstoned"
 
-    def __init__(self, package: str, version: Version, tombstoned_at: datetime) -> None:
-        super().__init__(
-            "tombstoned",
-            fields={
-                "package": package,
-                "version": version.number,
-                "author": version.author,
-                "date": iso_seconds(version.published_at),
-                "summary": version.summary,
-                "tombstone_reason": version.tombstone_reason,
-                "tombstoned_at": iso_seconds(tombstoned_at),
-            },
-        )
+    def __init__(self, facts: Mapping[str, object]) -> None:
+        super().__init__("tombstoned", fields=facts)
 
 
 class AliasReserved(Invalid):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hubrepo.features.packages.catalogue import Listed
+from hubrepo.features.packages.catalogue import AliasFacts, Listed, PackageFacts, VersionFacts
 from hubrepo.features.packages.models import Alias, Package, Version
 from hubrepo.kernel.audit import Event
 from hubrepo.kernel.base import content_hash, iso_micros, iso_seconds
@@ -14,7 +14,7 @@ class Presenter:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
 
-    def version(self, name: str, version: Version) -> dict[str, object]:
+    def version(self, name: str, version: VersionFacts | Version) -> dict[str, object]:
         """A version of the package `name`. The eleven fields of the reference, then ours."""
         live = version.tombstoned_at is None
         origin = {"package": version.forked_package, "version": version.forked_version}
@@ -50,7 +50,10 @@ class Presenter:
         }
 
     def package(
-        self, package: Package, versions: Sequence[Version], aliases: Sequence[Alias]
+        self,
+        package: PackageFacts | Package,
+        versions: Sequence[VersionFacts],
+        aliases: Sequence[AliasFacts],
     ) -> dict[str, object]:
         """A package with everything in it."""
         return {
@@ -62,9 +65,22 @@ class Presenter:
         }
 
 
-def alias_json(alias: Alias) -> dict[str, object]:
+def alias_json(alias: AliasFacts | Alias) -> dict[str, object]:
     """An alias."""
     return {"name": alias.name, "version": alias.number, "updated_at": iso_micros(alias.updated_at)}
+
+
+def tombstone_facts(name: str, version: VersionFacts) -> dict[str, object]:
+    """What is left of a tombstoned version, for those who want its bytes."""
+    return {
+        "package": name,
+        "version": version.number,
+        "author": version.author,
+        "date": iso_seconds(version.published_at),
+        "summary": version.summary,
+        "tombstone_reason": version.tombstone_reason,
+        "tombstoned_at": iso_seconds(version.tombstoned_at) if version.tombstoned_at else None,
+    }
 
 
 def event_json(event: Event) -> dict[str, object]:

@@ -1,14 +1,12 @@
 """The nodes below `/api/packages`. Each is an address; whether anything is there, its views ask."""
 
-from functools import cached_property
-
 from hubrepo.features.packages.catalogue import Catalogue
 from hubrepo.features.packages.presenters import Presenter
 from hubrepo.features.packages.schemas import name_in_url, version_in_url
 from hubrepo.features.packages.services import PackageService
 from hubrepo.kernel.blobs import blob_service
 from hubrepo.kernel.security import OrganisationResource
-from hubrepo.kernel.web import Resource
+from hubrepo.kernel.web import Resource, reify
 
 
 class PackagesResource(Resource):
@@ -18,12 +16,12 @@ class PackagesResource(Resource):
         super().__init__(parent, name)
         self.organisation = parent.organisation
 
-    @cached_property
+    @reify
     def catalogue(self) -> Catalogue:
         """For reading."""
-        return Catalogue(self.request.db, self.organisation)
+        return Catalogue(self.request.rows, self.organisation)
 
-    @cached_property
+    @reify
     def service(self) -> PackageService:
         """For changing."""
         request = self.request
@@ -38,7 +36,7 @@ class PackagesResource(Resource):
             max_versions=request.registry.quotas.max_versions,
         )
 
-    @cached_property
+    @reify
     def present(self) -> Presenter:
         """For showing."""
         return Presenter(self.request.script_name)

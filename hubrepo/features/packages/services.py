@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from hubrepo.features.packages import errors, events
-from hubrepo.features.packages.catalogue import Catalogue
+from hubrepo.features.packages.catalogue import Catalogue, VersionFacts, entry_of
 from hubrepo.features.packages.drafts import Draft
 from hubrepo.features.packages.history import Chapter, Entry, render, render_entry
 from hubrepo.features.packages.manifest import InvalidManifest
@@ -18,7 +18,7 @@ from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
 from hubrepo.kernel.audit import AuditLog
 from hubrepo.kernel.base import content_hash, nfc
 from hubrepo.kernel.blobs import BlobService
-from hubrepo.kernel.db import insert_if_absent
+from hubrepo.kernel.db import Rows, insert_if_absent
 
 CASCADE_REASON = "package tombstoned"
 
@@ -51,14 +51,34 @@ class PackageService:
             username,
             max_versions,
         )
-        self._catalogue = Catalogue(db, organisation)
+        self._catalogue = Catalogue(Rows(db.connection()), organisation)
 
     def register(self, name: str) -> Package:
         """A new, empty package. Raises PackageExists."""
         if not self._insert(name):
             raise errors.PackageExists(name)
         self._audit.record(events.PackageRegistered(name))
-        return self._catalogue.package(name)
+        return self._package(name)
+
+    def _package(self, name: str) -> Package:
+        """The package, which no other transaction changes until this one ends. Raises PackageNotFound."""
+        query = Package.named(self._organisation, name).with_for_update()
+        found = self._db.scalar(query)
+        if found is None:
+            raise errors.PackageNotFound
+        return found
+
+    def _version(self, package: Package, number: int) -> Version | None:
+        own = Version.organisation_id == self._organisation.id
+        return self._db.scalar(
+            select(Version).where(own, Version.package_id == package.id, Version.number == number)
+        )
+
+    def _alias(self, package: Package, name: str) -> Alias | None:
+        own = Alias.organisation_id == self._organisation.id
+        return self._db.scalar(
+            select(Alias).where(own, Alias.package_id == package.id, Alias.name == name)
+        )
 
     def _insert(self, name: str) -> bool:
         return insert_if_absent(
@@ -75,14 +95,14 @@ class PackageService:
 
         Raises BadPackageName, NameMismatch, InvalidPackage, HeadMoved, NotAFork, QuotaExceeded.
         """
-        if nfc(draft.manifest.name) != name:
-            raise errors.NameMismatch(draft.manifest.name, name)
         try:
             author = draft.manifest.author_or(wish.author, self._username)
         except InvalidManifest as error:
             raise errors.InvalidPackage(error) from None
+        if nfc(draft.manifest.name) != name:
+            raise errors.NameMismatch(draft.manifest.name, name)
         fresh = self._insert(checked_name(name))
-        package = self._catalogue.package(name, lock=True)
+        package = self._package(name)
         if wish.parent_version is not None and wish.parent_version != package.head:
             raise errors.HeadMoved(package.head)
         self._check_quota()
@@ -140,7 +160,7 @@ class PackageService:
                 version.forked_package, version.forked_version = claim.package, claim.version
                 version.fork_verified = agrees is True
 
-    def _ancestor(self, package: Package, name: str, number: int) -> Version | None:
+    def _ancestor(self, package: Package, name: str, number: int) -> VersionFacts | None:
         if name == package.name or name_in_url(name) is None:
             return None
         try:
@@ -150,19 +170,8 @@ class PackageService:
 
     def _store(self, version: Version, package: Package, draft: Draft) -> None:
         """Finish the archive with the history as of this version, and keep it."""
-        own, *ancestors = self._catalogue.chapters(package)
-        origin = (version.forked_package, version.forked_version)
-        entry = Entry(
-            number=version.number,
-            author=version.author,
-            date=version.published_at,
-            content_hash=None,
-            summary=version.summary,
-            description=version.description,
-            forked_from=(origin[0], origin[1])
-            if origin[0] is not None and origin[1] is not None
-            else None,
-        )
+        own, *ancestors = self._catalogue.chapters(package.name)
+        entry = entry_of(version, hashed=False)
         chapters = [Chapter(own.package, [entry, *own.entries]), *ancestors]
         if entry.forked_from is not None:
             chapters += self._catalogue.ancestry(*entry.forked_from, shown={package.name})
@@ -192,10 +201,12 @@ class PackageService:
     def version_to_tombstone(self, name: str, number: int) -> tuple[Package, Version]:
         """A live version, its package locked. Raises VersionNotFound, AlreadyTombstoned."""
         try:
-            package = self._catalogue.package(name, lock=True)
+            package = self._package(name)
         except errors.PackageNotFound:
             raise errors.VersionNotFound from None
-        version = self._catalogue.version(name, number)
+        version = self._version(package, number)
+        if version is None:
+            raise errors.VersionNotFound
         if version.tombstoned_at is not None:
             raise errors.AlreadyTombstoned
         return package, version
@@ -233,7 +244,7 @@ class PackageService:
 
     def delete(self, name: str, read_reason: Callable[[], str]) -> None:
         """Tombstone every live version, remove every alias; the name stays. Raises PackageNotFound."""
-        package = self._catalogue.package(name, lock=True)
+        package = self._package(name)
         reason = read_reason() or CASCADE_REASON
         live = (
             Version.organisation_id == self._organisation.id,
@@ -255,10 +266,8 @@ class PackageService:
 
     def set_alias(self, package_name: str, alias: str, number: int) -> Alias:
         """Point an alias to a live version. Raises AliasTargetNotFound, AliasTargetTombstoned."""
-        package = self._catalogue.package(package_name, lock=True)
-        version = (
-            self._catalogue.find_version(package, number) if 0 < number <= package.head else None
-        )
+        package = self._package(package_name)
+        version = self._version(package, number) if 0 < number <= package.head else None
         if version is None:
             raise errors.AliasTargetNotFound(number)
         if version.tombstoned_at is not None:
@@ -269,14 +278,15 @@ class PackageService:
 
     def remove_alias(self, package_name: str, alias: str) -> None:
         """Raises PackageNotFound, AliasNotFound."""
-        package = self._catalogue.package(package_name, lock=True)
-        found = self._catalogue.alias(package, alias)
+        found = self._alias(self._package(package_name), alias)
+        if found is None:
+            raise errors.AliasNotFound(alias)
         self._db.delete(found)
         self._audit.record(events.AliasRemoved(package_name, alias, found.number))
 
     def _point(self, package: Package, alias: str, number: int) -> tuple[Alias, int | None]:
         """The alias, pointing to `number`, and where it pointed before."""
-        found = self._catalogue.find_alias(package, alias)
+        found = self._alias(package, alias)
         previous = None if found is None else found.number
         if found is None:
             found = Alias(organisation_id=self._organisation.id, package_id=package.id, name=alias)

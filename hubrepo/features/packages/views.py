@@ -9,9 +9,9 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from hubrepo.features.packages import errors, presenters, schemas
+from hubrepo.features.packages.catalogue import VersionFacts
 from hubrepo.features.packages.drafts import Draft
 from hubrepo.features.packages.history import render
-from hubrepo.features.packages.models import Version
 from hubrepo.features.packages.permissions import ALIAS, DELETE, PUBLISH, READ, TOMBSTONE
 from hubrepo.features.packages.resources import (
     AliasesResource,
@@ -59,10 +59,8 @@ def register(context: PackagesResource, request: Any) -> Response:
 @view_config(context=PackageResource, request_method="GET", permission=READ, renderer="json")
 def show_package(context: PackageResource, request: Any) -> dict[str, object]:
     """A package with its versions and aliases."""
-    catalogue = context.packages.catalogue
-    package = catalogue.package(context.package_name)
     return context.packages.present.package(
-        package, catalogue.versions(package), catalogue.aliases(package)
+        *context.packages.catalogue.detail(context.package_name)
     )
 
 
@@ -89,8 +87,7 @@ def download_latest(context: PackageResource, request: Any) -> Response:
 def show_history(context: PackageResource, request: Any) -> Response:
     """HISTORY.md as it would be written now."""
     catalogue = context.packages.catalogue
-    chapters = catalogue.chapters(catalogue.package(context.package_name))
-    return _markdown(request, render(chapters, entry_text))
+    return _markdown(request, render(catalogue.chapters(context.package_name), entry_text))
 
 
 @view_config(
@@ -185,7 +182,7 @@ def show_history_as_of(context: VersionResource, request: Any) -> Response:
     package = catalogue.package(context.package_name)
     if catalogue.find_version(package, context.number) is None:
         raise errors.VersionNotFound
-    return _markdown(request, render(catalogue.chapters(package, context.number), entry_text))
+    return _markdown(request, render(catalogue.chapters(package.name, context.number), entry_text))
 
 
 @view_config(context=AliasesResource, request_method="GET", permission=READ, renderer="json")
@@ -239,12 +236,12 @@ def remove_alias(context: AliasResource, request: Any) -> Response:
 def _download(
     context: PackageResource | VersionResource | AliasResource,
     request: Any,
-    version: Version,
+    version: VersionFacts,
     caching: str,
 ) -> Response:
     name = context.package_name
     if version.tombstoned_at is not None:
-        raise errors.VersionTombstoned(name, version, version.tombstoned_at)
+        raise errors.VersionTombstoned(presenters.tombstone_facts(name, version))
     reader = blob_reader(request, context.packages.organisation)
     what = Representation(
         digest=version.digest,

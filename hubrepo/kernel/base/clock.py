@@ -13,7 +13,7 @@ def now() -> datetime:
 
 def iso_seconds(instant: datetime) -> str:
     """`2026-11-21T09:48:52Z`: UTC, fractions of a second cut off."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def iso_micros(instant: datetime) -> str:

@@ -7,7 +7,6 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
-from uuid import UUID
 
 import transaction
 from sqlalchemy import delete, exists, select, update
@@ -23,9 +22,9 @@ log = logging.getLogger(__name__)
 SWEEP_AT_ONCE = 100
 
 
-def key_of(organisation: UUID, digest: str) -> str:
-    """Where the bytes of that digest lie. No two organisations share any."""
-    return f"{organisation.hex}/{digest[:2]}/{digest[2:]}"
+def key_of(organisation: str, digest: str) -> str:
+    """Where the bytes of that digest lie, for an organisation's GUID in hex. No two share any."""
+    return f"{organisation}/{digest[:2]}/{digest[2:]}"
 
 
 class _Promotion:
@@ -145,7 +144,7 @@ def sweep(database: Database, store: Store) -> int:
         for blob, guid in doomed:
             if any(db.scalar(select(exists().where(column == blob.id))) for column in references()):
                 blob.doomed_at = None
-            elif _delete_bytes(store, key_of(guid, blob.digest)):
+            elif _delete_bytes(store, key_of(guid.hex, blob.digest)):
                 reserve_bytes(db, blob.organisation_id, -blob.size, 0)
                 db.execute(delete(Blob).where(Blob.id == blob.id))
                 removed += 1

@@ -1,8 +1,9 @@
 """Rows: the engine, the session of a request, column types and migrations.
 
-`request.db` is made at first touch. For a safe method it is a session that reads, in a snapshot of
-its own; for the others it joins the request's transaction and holds the right to write, so what can
-be done before is done before: parsing, checking, copying bytes.
+`request.db` is a session, for changing rows as objects. `request.rows` reads rows as plain values,
+which costs a third of it, or next to nothing while nobody changes them. Both are made at first
+touch. For a safe method they only read; for the others they join the request's transaction and hold
+the right to write, so what can be done before is done before: parsing, checking, copying bytes.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ from zope.sqlalchemy import register
 from hubrepo.kernel.base import HubError, Unavailable
 from hubrepo.kernel.db.database import Database, DatabaseSettings, insert_if_absent
 from hubrepo.kernel.db.migrations import is_current, upgrade
+from hubrepo.kernel.db.rows import RememberedRows, Rows
 from hubrepo.kernel.db.types import Base, Guid, Id, Instant, name_type
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Guid",
     "Id",
     "Instant",
+    "Rows",
     "insert_if_absent",
     "is_current",
     "name_type",
@@ -35,15 +38,24 @@ RETRY_AFTER = {"Retry-After": "1"}
 
 
 def session_of(request: Any) -> Session:
-    """The session of `request` (see the module)."""
+    """`request.db` (see the module)."""
     database: Database = request.registry.database
     if request.is_safe:
         session = database.reading()
         request.add_finished_callback(lambda _: session.close())
-    else:
-        session = database.writing()
-        register(session, transaction_manager=request.tm)
+        return session
+    session = database.writing()
+    register(session, transaction_manager=request.tm)
     return session
+
+
+def rows_of(request: Any) -> Rows:
+    """`request.rows` (see the module)."""
+    if not request.is_safe:
+        return Rows(request.db.connection())
+    rows: RememberedRows = request.registry.database.rows()
+    request.add_finished_callback(lambda _: rows.close())
+    return rows
 
 
 def _busy_or_bug(error: SQLAlchemyError) -> HubError | None:
@@ -68,5 +80,6 @@ def includeme(config: Any) -> None:
     config.add_directive("add_migrations", add_migrations)
     config.add_migrations(Path(__file__).parent / "migrations" / "versions")
     config.add_request_method(session_of, "db", reify=True)
+    config.add_request_method(rows_of, "rows", reify=True)
     config.add_error_translation(SQLAlchemyError, _busy_or_bug)
     config.add_health_check("database", config.registry.database.ping)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from hubrepo.kernel.base import setting
 from hubrepo.kernel.db.engine import make_engine
+from hubrepo.kernel.db.rows import DataVersion, Memory, RememberedRows, unknown_state
 from hubrepo.kernel.db.types import Base
 
 
@@ -36,6 +37,21 @@ class Database:
         self.engine = make_engine(url, busy_timeout)
         self.reading = sessionmaker(self.engine)
         self.writing = sessionmaker(self.engine.execution_options(writes=True))
+        path = self.engine.url.database
+        on_disk = self.engine.dialect.name == "sqlite" and path and path != ":memory:"
+        self._path = Path(path) if on_disk and path else None
+        self._version = DataVersion(path) if on_disk and path else None
+        self._memory = Memory(self._version or unknown_state)
+
+    def rows(self) -> RememberedRows:
+        """For reading plain values; the caller closes it."""
+        return RememberedRows(self.engine, self._memory)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+        if self._version is not None:
+            self._version.close()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -56,9 +72,8 @@ class Database:
 
     def make_folder(self) -> None:
         """Make the folder a SQLite file is to lie in."""
-        path = self.engine.url.database
-        if self.engine.dialect.name == "sqlite" and path and path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def insert_if_absent(db: Session, model: type[Base], **values: object) -> bool:

@@ -64,8 +64,11 @@ def _prepare_sqlite(busy_timeout: int) -> Any:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED")
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        # Cannot fail, and runs on every request: straight to the driver.
+        connection.connection.execute("BEGIN DEFERRED")
 
 
 def _reset_sqlite(connection: sqlite3.Connection, _record: object, _state: object) -> None:

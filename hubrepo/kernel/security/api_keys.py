@@ -1,6 +1,7 @@
 """The authenticator of `Authorization: Api-Key kpf_…`."""
 
 import logging
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -67,10 +68,10 @@ def by_api_key(request: Any) -> Identity | None:
 
 def _look_up(request: Any, plain: str) -> KeyHolder | KeyRefused:
     if request.is_safe:
-        return verify_key(request.db, plain, request.now)
-    # Not in the request's own session: that would take the right to write before the body is read.
-    with request.registry.database.read() as db:
-        return verify_key(db, plain, request.now)
+        return verify_key(request.rows, plain, request.now)
+    # Not in the request's own transaction: that would take the right to write before the body is read.
+    with closing(request.registry.database.rows()) as rows:
+        return verify_key(rows, plain, request.now)
 
 
 def _touch(request: Any, key_id: int) -> None:

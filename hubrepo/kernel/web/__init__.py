@@ -10,9 +10,10 @@ from hubrepo.kernel.web.bodies import Form, UploadSettings, read_fields, read_fo
 from hubrepo.kernel.web.errors import RequestRefused
 from hubrepo.kernel.web.methods import Methods, exact_path
 from hubrepo.kernel.web.paging import link_next, page_of
+from hubrepo.kernel.web.requests import is_safe, reify, request_id, settle_request_class
 from hubrepo.kernel.web.resources import Resource, RootResource, add_mount
 from hubrepo.kernel.web.sections import add_section, refuse_unknown_settings
-from hubrepo.kernel.web.tweens import Metrics, request_id
+from hubrepo.kernel.web.tweens import Metrics
 
 __all__ = [
     "Form",
@@ -25,9 +26,9 @@ __all__ = [
     "read_fields",
     "read_form",
     "refuse_unknown_settings",
+    "reify",
+    "settle_request_class",
 ]
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # A permission that nothing grants: a view that names no other is closed.
 NOBODY = "nobody"
@@ -42,11 +43,6 @@ class JSON:
     def __call__(self, value: object, system: Any) -> bytes:
         system["request"].response.content_type = "application/json"
         return orjson.dumps(value)
-
-
-def is_safe(request: Any) -> bool:
-    """Whether the method only reads: then there is no transaction to commit."""
-    return request.method in SAFE_METHODS
 
 
 def attempts(request: Any) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Histogram
 from pyramid.response import Response
 
-from hubrepo.kernel.base import Invalid, NotFound, random_hex
+from hubrepo.kernel.base import Invalid, NotFound
 from hubrepo.kernel.web.errors import internal_error, render
 
 access = logging.getLogger("hubrepo.access")
@@ -105,8 +105,3 @@ def guarding_paths(handler: Handler, registry: Any) -> Handler:  # noqa: ARG001
         return handler(request)
 
     return tween
-
-
-def request_id(_request: Any) -> str:
-    """16 hex digits that name this request in the log and in the answer."""
-    return random_hex(64)

@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 def database(tmp_path_factory):
     hub = Hub.below(tmp_path_factory.mktemp("blobs"))
     yield hub.registry.database
-    hub.registry.database.engine.dispose()
+    hub.registry.database.close()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def organisation(database):
         row = Organisation(guid=guid, name=guid.hex, slug=guid.hex[:20], created_at=NOW)
         db.add(row)
         db.flush()
-        return OrganisationRef(row.id, guid, row.slug, None)
+        return OrganisationRef(row.id, guid.hex, row.slug, None)
 
 
 class Work:
@@ -210,7 +210,7 @@ def test_organisations_share_no_bytes(begin, database, store):
         row = Organisation(guid=guid, name=guid.hex, slug=guid.hex[:20], created_at=NOW)
         db.add(row)
         db.flush()
-        other = OrganisationRef(row.id, guid, row.slug, None)
+        other = OrganisationRef(row.id, guid.hex, row.slug, None)
     for work in (begin(), Work(database, store, other)):
         work.put(b"content")
         work.manager.commit()

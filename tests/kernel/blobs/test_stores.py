@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,9 @@ class TestDisk(StoreContract):
         synced: list[str] = []
         real = os.fsync
         monkeypatch.setattr(
-            os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd))
+            os,
+            "fsync",
+            lambda fd: (synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())), real(fd)),
         )
         put(store, KEY, b"content")
         root = str((tmp_path / "blobs").resolve())

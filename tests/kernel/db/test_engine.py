@@ -16,7 +16,7 @@ from tests.support.hub import Hub
 def database(tmp_path):
     hub = Hub.below(tmp_path)
     yield hub.registry.database
-    hub.registry.database.engine.dispose()
+    hub.registry.database.close()
 
 
 def add_user(db, name):

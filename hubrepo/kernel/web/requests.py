@@ -1,0 +1,40 @@
+"""What every request of ours has, and the class that has it."""
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid.interfaces import IRequestExtensions
+from pyramid.request import Request
+
+from hubrepo.kernel.base import random_hex
+
+if TYPE_CHECKING:
+    from functools import cached_property as reify
+else:
+    # Python 3.11's own takes a lock that all requests share.
+    from pyramid.decorator import reify
+
+__all__ = ["is_safe", "reify", "request_id", "settle_request_class"]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def is_safe(request: Any) -> bool:
+    """Whether the method only reads: then there is no transaction to commit."""
+    return request.method in SAFE_METHODS
+
+
+def request_id(_request: Any) -> str:
+    """16 hex digits that name this request in the log and in the answer."""
+    return random_hex(64)
+
+
+def settle_request_class(config: Any) -> None:
+    """Make one class of requests with all the properties that were added.
+
+    Left alone, Pyramid makes such a class anew for every request, which costs more than most of the
+    properties do.
+    """
+    extensions = config.registry.queryUtility(IRequestExtensions)
+    config.set_request_factory(type("HubRequest", (Request,), dict(extensions.descriptors)))
+    config.commit()
+    extensions.descriptors.clear()

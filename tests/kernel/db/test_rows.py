@@ -1,0 +1,122 @@
+"""What is remembered is never older than what is asked for."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+from sqlalchemy import bindparam, event, select
+
+from hubrepo.kernel.accounts import User
+from hubrepo.kernel.base import now
+from hubrepo.kernel.db import insert_if_absent
+from hubrepo.kernel.db.rows import MOST_RESULTS, MOST_ROWS, Memory
+from tests.support.hub import Hub
+
+NAMES = select(User.username).where(User.username >= bindparam("least")).order_by(User.username)
+
+
+@pytest.fixture
+def database(tmp_path):
+    hub = Hub.below(tmp_path)
+    yield hub.registry.database
+    hub.registry.database.close()
+
+
+@pytest.fixture
+def statements(database):
+    """The SQL that reaches the database."""
+    seen = []
+    event.listen(database.engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
+    return seen
+
+
+def names(database, least=""):
+    rows = database.rows()
+    try:
+        return [row.username for row in rows.all(NAMES, {"least": least})]
+    finally:
+        rows.close()
+
+
+def add(database, name):
+    with database.write() as db:
+        insert_if_absent(db, User, username=name, created_at=now(), active=True)
+
+
+def test_what_nobody_changed_is_read_once(database, statements):
+    add(database, "alice")
+    statements.clear()
+    assert [names(database) for _ in range(5)] == [["alice"]] * 5
+    assert len([each for each in statements if each.startswith("SELECT")]) == 1
+
+
+def test_other_values_are_another_question(database):
+    add(database, "alice")
+    assert (names(database, "a"), names(database, "b")) == (["alice"], [])
+
+
+def test_a_commit_is_seen_by_the_next_read(database):
+    for number in range(50):
+        add(database, f"{number:02}")
+        assert len(names(database)) == number + 1
+
+
+def test_a_commit_of_another_process_is_seen_too(database):
+    add(database, "alice")
+    assert names(database) == ["alice"]
+    path = database.engine.url.database
+    script = "\n".join(
+        [
+            "import sqlite3, sys",
+            "connection = sqlite3.connect(sys.argv[1])",
+            "connection.execute(\"UPDATE accounts_user SET username = 'bob'\")",
+            "connection.commit()",
+        ]
+    )
+    subprocess.run([sys.executable, "-c", script, path], check=True)
+    assert names(database) == ["bob"]
+
+
+def test_a_rollback_changes_nothing(database, statements):
+    add(database, "alice")
+    names(database)
+    with database.writing() as db:
+        insert_if_absent(db, User, username="bob", created_at=now(), active=True)
+        db.rollback()
+    assert names(database) == ["alice"]
+
+
+def test_readers_beside_a_writer_never_see_less_than_was_committed(database):
+    committed = 0
+    behind = []
+
+    def write() -> None:
+        nonlocal committed
+        for number in range(100):
+            add(database, f"{number:03}")
+            committed = number + 1
+
+    def read() -> None:
+        while committed < 100:
+            least = committed
+            if len(seen := names(database)) < least:
+                behind.append((least, seen))
+
+    threads = [threading.Thread(target=write), *(threading.Thread(target=read) for _ in range(3))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert behind == []
+
+
+def test_memory_is_bounded():
+    memory = Memory(lambda: 1)
+    memory.put(1, "long", [()] * (MOST_ROWS + 1))
+    assert memory.get(1, "long") is None
+    for key in range(MOST_RESULTS * 2 + 1):
+        memory.put(1, key, [()])
+    assert memory.get(1, 0) is None
+    assert memory.get(1, MOST_RESULTS * 2) == [()]
+    assert memory.get(2, MOST_RESULTS * 2) is None
