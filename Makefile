@@ -17,7 +17,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(READY) ## run the hub at http://127.0.0.1:6543; the first start shows a key
-	$(BIN)/hubrepo serve
+	$(BIN)/hubrepo serve $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## run the tests
 	$(BIN)/pytest -m "not torture"

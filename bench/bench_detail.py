@@ -22,12 +22,15 @@ CONNECTIONS = 4
 SECONDS = 1.5
 
 BARE = """
-import json, logging, sys
+import configparser, json, logging, sys
 from pyramid.config import Configurator
 from waitress import serve
 
-logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 document = json.loads(open(sys.argv[1]).read())
+settings = configparser.RawConfigParser()
+settings.read(sys.argv[2])
+settings = dict(settings["server:main"], listen=f"127.0.0.1:{sys.argv[3]}", _quiet=True)
+settings.pop("use")
 
 def show(request):
     return document
@@ -35,10 +38,8 @@ def show(request):
 config = Configurator()
 config.add_route("show", "/api/packages/{name}")
 config.add_view(show, route_name="show", renderer="json")
-serve(
-    config.make_wsgi_app(), listen=f"127.0.0.1:{sys.argv[2]}", threads=4, recv_bytes=262144,
-    ident=None, _quiet=True,
-)
+logging.getLogger("waitress").setLevel(logging.ERROR)
+serve(config.make_wsgi_app(), **settings)
 """
 
 
@@ -51,9 +52,11 @@ class Caller:
         self.request, self.size, self.got = request, size, 0
 
     def fileno(self) -> int:
+        """What `epoll` asks for."""
         return self.socket.fileno()
 
     def send(self) -> None:
+        """Ask once more."""
         self.socket.sendall(self.request)
 
     def is_answered(self) -> bool:
@@ -112,7 +115,9 @@ def main() -> None:
         document = place / "document.json"
         document.write_bytes(detail.body)
         port = free_port()
-        bare = subprocess.Popen([sys.executable, "-W", "ignore", "-c", BARE, document, str(port)])
+        bare = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", BARE, document, hub.ini, str(port)]
+        )
         try:
             compare(verdict, hub.port, port, request)
         finally:

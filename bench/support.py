@@ -1,14 +1,21 @@
 """What the benchmarks share: rounds that take turns, a verdict, and servers to compare with."""
 
+import os
 import statistics
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
+
+from tests.support.archives import manifest  # noqa: E402 - found by the line above
+from tests.support.process import FORM_TYPE, Answer, Wire, around_file  # noqa: E402
+
+MIB = 1024**2
 
 
 @contextmanager
@@ -38,6 +45,36 @@ def take_turns(
             if number >= warm_up:
                 measured[name].append(value)
     return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def write_archive(path: Path, name: str, members: int, size: int) -> None:
+    """A package of `members` files of `size` random bytes, stored and deflated by turns.
+
+    Deflating them gains nothing, as with pictures or archives: it only has to be undone to check.
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("package.toml", manifest(name))
+        for number in range(members):
+            info = zipfile.ZipInfo(f"assets/{number:04}.bin", (2026, 1, 2, 3, 4, 6))
+            info.compress_type = zipfile.ZIP_DEFLATED if number % 2 else zipfile.ZIP_STORED
+            with archive.open(info, "w", force_zip64=size > 1024 * MIB) as member:
+                for at in range(0, size, MIB):
+                    member.write(os.urandom(min(MIB, size - at)))
+
+
+def publish_file(wire: Wire, name: str, path: Path) -> Answer:
+    """Publish the archive at `path`, which is never whole in memory."""
+    before, after = around_file(path.name)
+    length = len(before) + path.stat().st_size + len(after)
+    headers = {"Content-Type": FORM_TYPE, "Content-Length": str(length)}
+    wire.socket.sendall(wire.head("POST", f"/api/packages/{name}/versions/", headers) + before)
+    with path.open("rb") as file:
+        wire.socket.sendfile(file)
+    wire.socket.sendall(after)
+    answer = wire.receive("POST")
+    if answer.status != 201:
+        raise RuntimeError(answer)
+    return answer
 
 
 class Verdict:

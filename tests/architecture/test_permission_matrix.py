@@ -1,7 +1,7 @@
 """Who may do what: every view by every kind of credential, tried, and compared with a checked-in table.
 
 The views come from the application itself, so a new one without a row fails here. After a change
-that is meant, write the table anew: `pytest tests/architecture --write-matrix`, and read its diff.
+that is meant, write the table anew: `pytest tests/architecture --write`, and read its diff.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -102,7 +102,7 @@ def test_every_view_answers_every_credential_as_the_table_says(
     hub: Hub, pytestconfig: pytest.Config
 ):
     tried = matrix(hub)
-    if pytestconfig.getoption("--write-matrix"):
+    if pytestconfig.getoption("--write"):
         TABLE.write_text(tried)
     assert tried == TABLE.read_text()
 

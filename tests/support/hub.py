@@ -1,6 +1,7 @@
 """A hub in this process, called through WebTest, and clients of its organisations."""
 
 import itertools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,8 +114,6 @@ class Client:
         self, method: str, path: str, value: object, status: int = 200, **options: Any
     ) -> TestResponse:
         """Any method with a JSON body."""
-        import json  # noqa: PLC0415
-
         body = json.dumps(value).encode()
         return self.call(
             method, path, body, content_type="application/json", status=status, **options

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -35,13 +36,12 @@ def free_port() -> int:
 
 
 def copy_of_development_ini(
-    folder: Path, port: int, settings: Mapping[str, str], server: Mapping[str, str]
+    folder: Path, settings: Mapping[str, str], server: Mapping[str, str]
 ) -> Path:
     """The project's own ini file below `folder`, with these lines of `hubrepo.` and of the server."""
     ini = configparser.RawConfigParser()
     ini.optionxform = str  # type: ignore[method-assign,assignment]
     ini.read(PROJECT / "development.ini", encoding="utf-8")
-    ini.set("DEFAULT", "http_port", str(port))
     for key, value in settings.items():
         ini.set("app:main", f"hubrepo.{key}", value)
     for key, value in server.items():
@@ -68,7 +68,7 @@ class HubProcess:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.ini = copy_of_development_ini(self.folder, self.port, self.settings, self.server)
+        self.ini = copy_of_development_ini(self.folder, self.settings, self.server)
         self.log = self.folder / "hub.log"
         self.log.touch()
         # What the one who runs the tests has set is for another hub.
@@ -94,7 +94,7 @@ class HubProcess:
         assert self.process is not None
         return self.process.pid
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The key that the hub showed at its first start."""
         shown = _KEY.search(self.log.read_text(encoding="utf-8"))
@@ -115,7 +115,7 @@ class HubProcess:
         """Start, and wait until the hub says that it is well."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*PROGRAM, "-c", str(self.ini), "serve"],
+                [*PROGRAM, "-c", str(self.ini), "serve", "--port", str(self.port)],
                 cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         until = time.monotonic() + _PATIENCE
@@ -182,13 +182,20 @@ class Closed(ConnectionError):
 
 
 class Wire:
-    """One connection, kept alive, on which exactly the bytes travel that are given."""
+    """One connection, kept alive, on which exactly the bytes travel that are given.
+
+    A new one takes its place once the hub has said `Connection: close`.
+    """
 
     def __init__(self, port: int, key: str | None = None, timeout: float = 30) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self._port, self._key, self._timeout = port, key, timeout
+        self._connect()
+
+    def _connect(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self._port), self._timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reader: BinaryIO = self.socket.makefile("rb")
-        self._host, self._key = f"127.0.0.1:{port}", key
+        self.is_ending = False
 
     def __enter__(self) -> Self:
         return self
@@ -203,7 +210,7 @@ class Wire:
 
     def head(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> bytes:
         """The bytes that go before a body."""
-        lines = {"Host": self._host}
+        lines = {"Host": f"127.0.0.1:{self._port}"}
         if self._key is not None:
             lines["Authorization"] = f"Api-Key {self._key}"
         lines |= headers or {}
@@ -214,6 +221,9 @@ class Wire:
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send a request, and read its answer."""
+        if self.is_ending:
+            self.close()
+            self._connect()
         length = {"Content-Length": str(len(body))} if body else {}
         self.socket.sendall(self.head(method, path, {**(headers or {}), **length}) + body)
         return self.receive(method)
@@ -259,6 +269,7 @@ class Wire:
             headers[name.lower()] = value.strip()
         if not line:
             raise Closed
+        self.is_ending = headers.get("connection") == "close"
         return int(first.split()[1]), headers
 
     def _chunks(self) -> Iterable[bytes]:

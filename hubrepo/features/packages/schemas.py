@@ -81,7 +81,7 @@ def _text(fields: dict[str, Any], name: str, limit: int) -> str:
     text = fields.get(name) or ""
     if not isinstance(text, str):
         raise Invalid(f"'{name}' must be text")
-    if len(text) > limit:
+    if limit and len(text) > limit:
         setting = "max_description" if name == "description" else "max_summary"
         raise Invalid(f"'{name}' must not exceed {limit} characters (hubrepo.packages.{setting})")
     if _NOT_TEXT.search(text):

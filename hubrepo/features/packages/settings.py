@@ -1,4 +1,4 @@
-"""How long the texts of a version may be."""
+"""How long the texts of a version may be, besides the limit for all fields of a request."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,6 @@ class PackageSettings:
     """Limits of what people write about a version. Every HISTORY.md repeats it."""
 
     max_summary: int = setting(
-        4_096, minimum=512, help="Characters of a summary or of a tombstone's reason."
+        0, minimum=0, help="Characters of a summary or of a tombstone's reason; 0: no limit."
     )
-    max_description: int = setting(65_536, minimum=0, help="Characters of a description.")
+    max_description: int = setting(0, minimum=0, help="Characters of a description; 0: no limit.")

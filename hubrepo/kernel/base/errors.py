@@ -5,7 +5,6 @@ the shape the surface's clients know. Nothing here knows HTTP beyond the number 
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 
 class HubError(Exception):
@@ -15,8 +14,8 @@ class HubError(Exception):
     `headers` go on the answer. `code` is stable, in kebab case, for logs and the audit.
     """
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "error"
+    status: int = 500
+    code: str = "error"
     message: str = "the request failed"
 
     def __init__(

@@ -53,7 +53,7 @@ def attempts(request: Any) -> int | None:
 def includeme(config: Any) -> None:
     """Lay the ground that every other part stands on."""
     registry = config.registry
-    registry.mounts, registry.known_settings = {}, set()
+    registry.mounts, registry.known_settings = {}, {}
     registry.metrics, registry.clock = Metrics(), now
     config.add_directive("add_section", add_section)
     config.add_directive("add_mount", add_mount)

@@ -108,13 +108,13 @@ def _read_json(body: bytes) -> object:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=refuse)
+        value: object = json.loads(body.decode("utf-8"), parse_constant=refuse)
         # An escape may spell half of a surrogate pair, which no database and no answer can hold.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
-        return value
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise Invalid(f"JSON parse error - {reason}") from None
+    return value
 
 
 def read_form(request: Any, name: str, new_sink: Callable[[], SinkT], max_size: int) -> Form[SinkT]:

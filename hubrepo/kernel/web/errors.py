@@ -48,7 +48,7 @@ class _PlainError(HubError):
 
     def __init__(self, error: HTTPException) -> None:
         super().__init__(error.explanation or error.title)
-        self.__dict__["status"] = error.status_code
+        self.status = error.status_code
 
 
 def detail(error: HubError) -> dict[str, object]:

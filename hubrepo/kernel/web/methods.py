@@ -1,5 +1,6 @@
 """What Pyramid knows of our views, asked of its own registrations: for 405, OPTIONS and the audit."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyramid.httpexceptions import HTTPNotFound
@@ -18,16 +19,12 @@ class Methods:
                 each["value"] for each in view["related"] if each.category_name == "permissions"
             ]
             methods = self._permissions.setdefault((known["context"], known["name"]), {})
-            answered = (
-                {known["request_methods"]}
-                if isinstance(known["request_methods"], str)
-                else set(known["request_methods"])
+            answered = dict.fromkeys(
+                _answered(known["request_methods"]), asked[0] if asked else None
             )
-            if "GET" in answered:
-                answered.add("HEAD")
-            methods.update(dict.fromkeys(answered, asked[0] if asked else None))
+            methods.update(answered)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[tuple[type, str, str, str | None]]:
         """(context, view name, method, permission) of every view."""
         for (context, name), methods in self._permissions.items():
             for method, permission in methods.items():
@@ -41,6 +38,12 @@ class Methods:
         """The permission that the view of `request` asks for, when it came as far as to have one."""
         context, name = type(getattr(request, "context", None)), getattr(request, "view_name", "")
         return self._permissions.get((context, name), {}).get(request.method)
+
+
+def _answered(methods: str | Iterable[str]) -> set[str]:
+    """The methods that a view was registered for, as Pyramid understands them."""
+    named = {methods} if isinstance(methods, str) else set(methods)
+    return named | {"HEAD"} if "GET" in named else named
 
 
 def exact_path(view: Any, info: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Histogram
 from pyramid.response import Response
 
-from hubrepo.kernel.base import Invalid, NotFound
+from hubrepo.kernel.base import Invalid, NotFound, one_line
 from hubrepo.kernel.web.errors import internal_error, render
 
 access = logging.getLogger("hubrepo.access")
@@ -77,8 +77,8 @@ def _log_access(request: Any, response: Response, seconds: float) -> None:
             '%s %s "%s %s" %d %s %.1fms',
             request.remote_addr or "-",
             request.environ.get("hubrepo.actor", "-"),
-            request.method,
-            request.environ["PATH_INFO"].encode("latin-1").decode("utf-8", "backslashreplace"),
+            one_line(request.method),
+            one_line(request.environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")),
             response.status_code,
             response.content_length if response.content_length is not None else "-",
             seconds * 1000,

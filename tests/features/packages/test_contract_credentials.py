@@ -8,7 +8,7 @@ import pytest
 from hubrepo.kernel.base import now
 from tests.support.archives import make_zip, manifest, package_zip
 from tests.support.contract import ENDPOINTS, assert_refused, same_answer
-from tests.support.hub import Client
+from tests.support.hub import Client, Hub
 
 MISSING = "Authentication credentials were not provided."
 BAD = "invalid API key"
@@ -66,9 +66,9 @@ class TestHeader:
             lambda key: key[:13] + "A" * 43,
             lambda key: key[:12],
             lambda key: key + " " + key,
-            lambda key: "x",
-            lambda key: "kpf__",
-            lambda key: "kpf_" * 5000,
+            lambda _: "x",
+            lambda _: "kpf__",
+            lambda _: "kpf_" * 5000,
             lambda key: key[:20] + "\xe9" + key[21:],
             lambda key: key[:20] + "%" + key[21:],
             lambda key: key.upper(),
@@ -150,8 +150,6 @@ class TestLifeOfAKey:
             client.get("/api/packages", status)
 
     def test_bad_keys_get_429_after_too_many_from_one_address(self, tmp_path):
-        from tests.support.hub import Hub
-
         hub = Hub.below(tmp_path, security__failures_per_minute="3")
         good = hub.organisation()
         statuses = [
@@ -159,16 +157,10 @@ class TestLifeOfAKey:
         ]
         assert statuses == [401, 401, 401, 429, 429]
         assert good.get("/api/packages").status_int == 200
-        hub.registry.database.engine.dispose()
+        hub.registry.database.close()
 
 
 class TestScopes:
-    GRANTED = {
-        "read": {"GET"},
-        "publish": {"GET", "POST", "PUT", "DELETE"},
-        "admin": {"GET"},
-    }
-
     @pytest.mark.parametrize(
         ("scope", "statuses"),
         [

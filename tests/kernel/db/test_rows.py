@@ -66,14 +66,12 @@ def test_a_commit_of_another_process_is_seen_too(database):
     add(database, "alice")
     assert names(database) == ["alice"]
     path = database.engine.url.database
-    script = "\n".join(
-        [
-            "import sqlite3, sys",
-            "connection = sqlite3.connect(sys.argv[1])",
-            "connection.execute(\"UPDATE accounts_user SET username = 'bob'\")",
-            "connection.commit()",
-        ]
-    )
+    script = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("UPDATE accounts_user SET username = 'bob'")
+connection.commit()
+"""
     subprocess.run([sys.executable, "-c", script, path], check=True)
     assert names(database) == ["bob"]
 

@@ -1,0 +1,326 @@
+"""`/api/organisation`, `/api/keys`, `/api/members` and `/api/log`: D18, D20, D45."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from hubrepo.kernel.accounts.services import Limits
+from hubrepo.kernel.base import iso_seconds, now
+from tests.support.contract import assert_refused, same_answer
+from tests.support.hub import Client
+
+MICROS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
+MISSING = "Authentication credentials were not provided."
+MAY_NOT = "You do not have permission to perform this action."
+
+ENDPOINTS = [
+    ("GET", "/api/organisation"),
+    ("GET", "/api/keys"),
+    ("POST", "/api/keys"),
+    ("DELETE", "/api/keys/kpf_00000000"),
+    ("GET", "/api/members"),
+    ("DELETE", "/api/members/nobody"),
+    ("GET", "/api/log"),
+]
+
+
+def issue(client, status=201, **wish):
+    return client.send_json("POST", "/api/keys", wish, status)
+
+
+def with_key(client, key):
+    return Client(client.hub, client.slug, key)
+
+
+def user_of(client, name="ann"):
+    """A user of the organisation."""
+    username = f"{client.slug}-{name}"
+    with client.hub.registry.database.write() as db:
+        accounts = client.hub.accounts(db)
+        accounts.attach(accounts.organisation(client.slug), username, None)
+    return username
+
+
+class TestEverywhere:
+    @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+    def test_a_key_is_asked_for(self, hub, method, path):
+        response = hub.app().request(path, method=method, status=401, expect_errors=True)
+        assert_refused(response, 401, MISSING)
+        assert response.headers["WWW-Authenticate"] == "Api-Key"
+
+    @pytest.mark.parametrize("path", ["organisation", "keys", "members", "log"])
+    def test_one_trailing_slash_is_fine_and_head_is_get(self, acme, path):
+        acme.get("/api/packages")  # from here on the key has been used
+        plain = acme.get(f"/api/{path}")
+        assert acme.get(f"/api/{path}/").headers["Content-Type"] == "application/json"
+        head = acme.call("HEAD", f"/api/{path}", status=200)
+        assert head.body == b""
+        assert head.headers["Content-Length"] == plain.headers["Content-Length"]
+
+    @pytest.mark.parametrize(
+        ("path", "allowed"),
+        [
+            ("/api/organisation", {"GET"}),
+            ("/api/keys", {"GET", "POST"}),
+            ("/api/keys/x", {"DELETE"}),
+            ("/api/members", {"GET"}),
+            ("/api/members/x", {"DELETE"}),
+            ("/api/log", {"GET"}),
+        ],
+    )
+    def test_other_methods_are_405(self, acme, path, allowed):
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - allowed:
+            response = acme.call(method, path)
+            assert_refused(response, 405, f'Method "{method}" not allowed.')
+            found = set(response.headers["Allow"].replace(" ", "").split(","))
+            assert allowed <= found <= allowed | {"HEAD", "OPTIONS"}
+
+    @pytest.mark.parametrize(
+        "path", ["/api/organisation/x", "/api/log/1", "/api/keys/x/y", "/api/keys//", "/api/Keys"]
+    )
+    def test_what_is_no_route_is_404(self, acme, path):
+        acme.get(path, 404)
+
+    @pytest.mark.parametrize("scope", ["read", "publish"])
+    @pytest.mark.parametrize(("method", "path"), ENDPOINTS[1:])
+    def test_only_an_admin_looks_after_keys_members_and_the_log(self, acme, scope, method, path):
+        client = with_key(acme, acme.hub.issue_key(acme.slug, scopes=[scope]))
+        response = client.call(method, path, b"{}", content_type="application/json")
+        assert_refused(response, 403, MAY_NOT)
+
+    def test_an_admin_key_may(self, acme):
+        client = with_key(acme, acme.hub.issue_key(acme.slug, scopes=["admin"]))
+        for path in ("organisation", "keys", "members", "log"):
+            client.get(f"/api/{path}")
+
+
+class TestOrganisation:
+    def test_it_tells_of_itself(self, acme):
+        found = acme.get("/api/organisation").json
+        assert (found["name"], found["slug"]) == (acme.slug.upper(), acme.slug)
+        assert MICROS.fullmatch(found["created_at"])
+        assert found["stored_bytes"] == 0
+        assert set(found["limits"].values()) == {None}
+
+    def test_it_tells_what_it_keeps_and_may_keep(self, acme):
+        size = acme.publish("widget")["size"]
+        with acme.hub.registry.database.write() as db:
+            accounts = acme.hub.accounts(db)
+            limits = Limits(max_upload_size=1, max_stored_bytes=2, max_versions=3)
+            accounts.set_limits(accounts.organisation(acme.slug), limits)
+        found = acme.get("/api/organisation").json
+        assert found["stored_bytes"] == size
+        assert found["limits"] == {"max_upload_size": 1, "max_stored_bytes": 2, "max_versions": 3}
+
+
+class TestKeys:
+    def test_a_new_key_is_shown_once_and_works(self, acme):
+        response = issue(acme, label="ci")
+        made = response.json
+        assert re.fullmatch(r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", made["key"])
+        assert made["key"].startswith(made["prefix"] + "_")
+        assert made["label"] == "ci"
+        assert response.headers["Cache-Control"] == "no-store"
+        with_key(acme, made["key"]).get("/api/packages")
+        listed = acme.get("/api/keys")
+        assert made["key"] not in listed.text
+        assert made["key"] not in acme.get("/api/log").text
+
+    def test_keys_are_listed_oldest_first_without_their_secrets(self, acme):
+        user = user_of(acme)
+        expiry = now() + timedelta(days=1)
+        issue(acme, label="one")
+        issue(
+            acme, label="two", user=user, scopes=["publish", "read"], expires_at=iso_seconds(expiry)
+        )
+        first, one, two = acme.get("/api/keys").json
+        assert list(one) == list(two)
+        assert first["prefix"] == acme.key[:12]
+        assert first["last_used_at"] is not None
+        assert (one["label"], one["user"], one["scopes"]) == ("one", None, None)
+        assert (one["expires_at"], one["revoked_at"], one["last_used_at"]) == (None, None, None)
+        assert (two["label"], two["user"]) == ("two", user)
+        assert sorted(two["scopes"]) == ["publish", "read"]
+        assert two["expires_at"].startswith(iso_seconds(expiry)[:-1])
+        assert MICROS.fullmatch(two["created_at"])
+        assert not {"key", "secret", "digest", "hash"} & set(one)
+
+    def test_a_key_may_be_a_user_s(self, acme):
+        user = user_of(acme)
+        client = with_key(acme, issue(acme, user=user).json["key"])
+        assert client.publish("widget")["published_by"] == user
+
+    def test_a_key_may_be_narrowed(self, acme):
+        client = with_key(acme, issue(acme, scopes=["read"]).json["key"])
+        client.get("/api/packages")
+        client.publish("widget", status=403)
+
+    @pytest.mark.parametrize(
+        "wish",
+        [
+            {"label": "x" * 121},
+            {"label": "a\nb"},
+            {"label": "a\0b"},
+            {"label": 1},
+            {"label": None},
+            {"label": "\ud800"},
+            {"scopes": ["root"]},
+            {"scopes": "root"},
+            {"scopes": [1]},
+            {"scopes": {"read": True}},
+            {"scopes": 7},
+            {"expires_at": "yesterday"},
+            {"expires_at": 7},
+            {"expires_at": "2001-01-01T00:00:00Z"},
+            {"expires_at": "0001-01-01T00:00:00+14:00"},
+            {"user": 7},
+            {"user": ["x"]},
+            {"unknown": 1},
+        ],
+        ids=repr,
+    )
+    def test_a_wish_that_cannot_be_is_400(self, acme, wish):
+        response = issue(acme, 400, **wish)
+        assert isinstance(response.json["detail"], str)
+        assert len(acme.get("/api/keys").json) == 1
+
+    @pytest.mark.parametrize("user", ["\ud800", "\0", "x" * 9999, "\u202e", "a\nb"], ids=ascii)
+    def test_a_user_that_cannot_be_is_refused(self, acme, user):
+        assert issue(acme, "4*", user=user).status_int in {400, 404}
+
+    @pytest.mark.parametrize("scope", ["\ud800", "\0", "", "x" * 9999], ids=ascii)
+    def test_a_scope_that_cannot_be_is_refused(self, acme, scope):
+        issue(acme, 400, scopes=[scope])
+
+    @pytest.mark.parametrize("body", [[], "x", 1, None])
+    def test_a_body_that_is_no_object_is_400(self, acme, body):
+        acme.send_json("POST", "/api/keys", body, 400)
+
+    def test_a_label_of_120_characters_is_fine(self, acme):
+        assert issue(acme, label="ü" * 120).json["label"] == "ü" * 120
+
+    def test_a_user_elsewhere_is_a_user_nowhere(self, acme, beta):
+        username = f"{beta.slug}-ann"
+        nowhere = same_answer(issue(acme, "4*", user=username))
+        user_of(beta)
+        assert same_answer(issue(acme, "4*", user=username)) == nowhere
+        assert nowhere[0] == 404
+
+    @pytest.mark.parametrize("spell", [lambda prefix: prefix, lambda prefix: prefix[4:]])
+    def test_a_revoked_key_stops_at_once_and_stays_listed(self, acme, spell):
+        made = issue(acme).json
+        client = with_key(acme, made["key"])
+        client.get("/api/packages")
+        assert acme.delete(f"/api/keys/{spell(made['prefix'])}").body == b""
+        assert_refused(client.get("/api/packages", 401), 401, "invalid API key")
+        assert MICROS.fullmatch(acme.get("/api/keys").json[1]["revoked_at"])
+
+    def test_revoking_again_changes_nothing(self, acme):
+        made = issue(acme).json
+        acme.delete(f"/api/keys/{made['prefix']}")
+        before = acme.get("/api/keys").json[1]["revoked_at"]
+        acme.delete(f"/api/keys/{made['prefix']}")
+        assert acme.get("/api/keys").json[1]["revoked_at"] == before
+
+    def test_a_key_elsewhere_is_a_key_nowhere(self, acme, beta):
+        prefix = beta.key[:12]
+        response = acme.delete(f"/api/keys/{prefix}", 404)
+        nowhere = acme.delete("/api/keys/kpf_00000000", 404)
+        assert response.json["detail"].replace(prefix, "kpf_00000000") == nowhere.json["detail"]
+        beta.get("/api/packages")
+
+    @pytest.mark.parametrize("prefix", ["x", "kpf_", "KPF_00000000", "%00", "é", "x" * 3000])
+    def test_what_is_no_prefix_is_404(self, acme, prefix):
+        assert acme.delete(f"/api/keys/{prefix}", "4*").status_int in {400, 404}
+
+    def test_a_whole_key_is_no_prefix(self, acme):
+        response = acme.delete(f"/api/keys/{acme.key}", 404)
+        acme.get("/api/packages")
+        assert list(response.json) == ["detail"]
+
+
+class TestMembers:
+    def test_members_come_by_name(self, acme):
+        users = [user_of(acme, name) for name in ("zoe", "ann", "bob")]
+        found = acme.get("/api/members").json
+        assert [each["username"] for each in found] == sorted(users)
+        assert all(each["active"] is True for each in found)
+        assert all(MICROS.fullmatch(each["created_at"]) for each in found)
+
+    def test_one_who_leaves_takes_their_keys_along(self, acme):
+        user = user_of(acme)
+        client = with_key(acme, issue(acme, user=user).json["key"])
+        client.get("/api/packages")
+        assert acme.delete(f"/api/members/{user}").body == b""
+        assert_refused(client.get("/api/packages", 401), 401, "invalid API key")
+        assert acme.get("/api/members").json == []
+        acme.delete(f"/api/members/{user}", 404)
+
+    def test_a_member_elsewhere_is_one_nowhere(self, acme, beta):
+        username = f"{beta.slug}-ann"
+        nowhere = same_answer(acme.delete(f"/api/members/{username}", 404))
+        user_of(beta)
+        assert same_answer(acme.delete(f"/api/members/{username}", 404)) == nowhere
+        assert len(beta.get("/api/members").json) == 1
+
+    def test_an_inactive_member_shows_as_one(self, acme):
+        user = user_of(acme)
+        with acme.hub.registry.database.write() as db:
+            acme.hub.accounts(db).set_active(user, active=False)
+        assert acme.get("/api/members").json[0]["active"] is False
+
+    @pytest.mark.parametrize("name", ["nobody", "é", "a b", "x" * 3000, "'", "%25"])
+    def test_nobody_cannot_leave(self, acme, name):
+        acme.delete(f"/api/members/{name}", 404)
+
+
+class TestLog:
+    def test_it_tells_who_did_what_newest_first(self, acme):
+        user = user_of(acme)
+        made = issue(acme, user=user).json
+        acme.delete(f"/api/keys/{made['prefix']}")
+        acme.delete(f"/api/members/{user}")
+        acme.publish("widget")
+        log = acme.get("/api/log").json
+        assert [each["action"] for each in log[:5]] == [
+            "packages:publish",
+            "member:remove",
+            "key:revoke",
+            "key:issue",
+            "member:add",
+        ]
+        assert {each["actor"] for each in log[:4]} == {f"key:{acme.key[:12]}"}
+        assert log[0]["subject"] == "package:widget"
+        assert log[2]["subject"] == f"key:{made['prefix']}"
+        assert all(each["outcome"] == "done" for each in log)
+        assert all(MICROS.fullmatch(each["at"]) for each in log)
+
+    def test_it_tells_what_was_refused(self, acme):
+        issue(acme, 400, label=7)
+        acme.delete("/api/keys/kpf_00000000", 404)
+        first, second = acme.get("/api/log").json[:2]
+        assert (first["outcome"], first["details"]["status"]) == ("refused", 404)
+        assert (second["outcome"], second["details"]["status"]) == ("refused", 400)
+
+    def test_it_can_be_read_whatever_was_refused(self, acme):
+        for odd in ("\ud800", "\0", "\u202e", "a\nb", "x" * 9999, "\U0010ffff"):
+            for field in ("label", "user", "scopes", odd):
+                issue(acme, "*", **{field: odd if field != "scopes" else [odd]})
+            acme.send_json("POST", "/api/packages", {"name": odd}, "*")
+            acme.send_json("POST", "/api/packages", {odd: 1}, "*")
+            acme.send_json("PUT", "/api/packages/w/aliases/a", {"version": odd}, "*")
+        for path in ("%ED%A0%80", "%00", "%ff", "%E2%80%AE", "x" * 9999, "a%0ab"):
+            acme.delete(f"/api/keys/{path}", "*")
+            acme.delete(f"/api/packages/{path}", "*")
+        assert acme.get("/api/log").json
+        assert acme.get("/api/keys").json
+        assert acme.get("/api/packages").json is not None
+
+    def test_it_is_one_s_own(self, acme, beta):
+        beta.publish("widget")
+        assert "widget" not in acme.get("/api/log").text
+
+    def test_an_event_and_its_answer_bear_the_same_id(self, acme):
+        response = issue(acme)
+        assert acme.get("/api/log").json[0]["request_id"] == response.headers["X-Request-Id"]

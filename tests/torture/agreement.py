@@ -1,0 +1,79 @@
+"""What must be true of a package at every moment, whatever is happening to it and to the hub."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.archives import read_zip
+from tests.support.process import Wire
+
+_ENTRY = re.compile(
+    r"^### Version (?P<number>\d+)(?P<tombstoned> \(tombstoned\))?\n\n"
+    r"- \*\*Author:\*\* .*\n- \*\*Date:\*\* .*(?:\n- \*\*Hash:\*\* (?P<hash>\S+))?",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A version as the hub lists it."""
+
+    number: int
+    content_hash: str
+    tombstoned: bool
+
+
+def check_package(wire: Wire, name: str) -> Mapping[int, Listed]:
+    """The versions of a package that nobody changes now, by number, once all is found to agree.
+
+    Numbers have no gaps. Live versions download with their hash, and the history inside each lists
+    every version up to it, with the hash that the older ones have; tombstoned ones are gone. Aliases
+    point to live versions, `latest` to the newest.
+    """
+    detail = wire.ask("GET", f"/api/packages/{name}")
+    assert detail.status == 200, detail
+    versions = {each["version"]: _listed(each) for each in detail.json["versions"]}
+    assert list(versions) == list(range(len(versions), 0, -1))
+    for version in versions.values():
+        _check_version(wire, name, version, versions)
+    _check_aliases(detail.json["aliases"], versions)
+    return versions
+
+
+def _listed(version: Mapping[str, Any]) -> Listed:
+    return Listed(version["version"], version["content_hash"], version["tombstoned"])
+
+
+def _check_version(wire: Wire, name: str, version: Listed, all_: Mapping[int, Listed]) -> None:
+    answer = wire.ask("GET", f"/api/packages/{name}/versions/{version.number}/download")
+    if version.tombstoned:
+        assert answer.status == 410, answer
+        return
+    assert answer.status == 200, answer
+    assert f"sha256:{hashlib.sha256(answer.body).hexdigest()}" == version.content_hash
+    members = read_zip(answer.body)
+    manifest = tomllib.loads(members["package.toml"].decode())
+    assert manifest["package"]["version"] == version.number
+    _check_history(members["HISTORY.md"].decode(), version.number, all_)
+
+
+def _check_history(history: str, number: int, versions: Mapping[int, Listed]) -> None:
+    entries = list(_ENTRY.finditer(history))
+    assert [int(each["number"]) for each in entries] == list(range(number, 0, -1))
+    assert entries[0]["hash"] is None
+    for entry in entries[1:]:
+        older = versions[int(entry["number"])]
+        if entry["tombstoned"]:
+            assert older.tombstoned
+        else:
+            assert entry["hash"] == older.content_hash
+
+
+def _check_aliases(aliases: list[Mapping[str, Any]], versions: Mapping[int, Listed]) -> None:
+    targets = {each["name"]: each["version"] for each in aliases}
+    live = [each.number for each in versions.values() if not each.tombstoned]
+    assert set(targets.values()) <= set(live)
+    assert targets.get("latest") == max(live, default=None)
