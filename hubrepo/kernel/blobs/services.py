@@ -28,18 +28,14 @@ def key_of(organisation: str, digest: str) -> str:
 
 
 class _Promotion:
-    """Data manager: the stages that become blobs when the transaction commits.
+    """Data manager: a stage that becomes a blob when the transaction commits.
 
     It votes before the database does (`~sqlalchemy` sorts last), so bytes are durable first.
     """
 
-    def __init__(self, store: Store, manager: Any) -> None:
-        self._store = store
-        self._waiting: list[tuple[Stage, str]] = []
+    def __init__(self, store: Store, stage: Stage, key: str, manager: Any) -> None:
+        self._store, self._stage, self._key = store, stage, key
         self.transaction_manager = manager
-
-    def add(self, stage: Stage, key: str) -> None:
-        self._waiting.append((stage, key))
 
     def sortKey(self) -> str:  # noqa: N802 - the name that transaction asks for
         return "blobs"
@@ -49,14 +45,12 @@ class _Promotion:
     def commit(self, _transaction: Any) -> None: ...
 
     def tpc_vote(self, _transaction: Any) -> None:
-        for stage, key in self._waiting:
-            self._store.promote(stage, key)
+        self._store.promote(self._stage, self._key)
 
     def tpc_finish(self, _transaction: Any) -> None: ...
 
     def abort(self, _transaction: Any) -> None:
-        for stage, _ in self._waiting:
-            stage.discard()
+        self._stage.discard()
 
     tpc_abort = abort
 
@@ -94,27 +88,31 @@ class BlobService:
 
         Raises QuotaExceeded.
         """
-        organisation, digest = self._organisation, stage.digest
-        fresh = insert_if_absent(
-            self._db,
-            Blob,
-            organisation_id=organisation.id,
-            digest=digest,
-            size=stage.size,
-            created_at=self._now,
-        )
-        blob = self._db.scalars(
-            select(Blob)
-            .where(Blob.organisation_id == organisation.id, Blob.digest == digest)
-            .with_for_update()
-        ).one()
+        blob, fresh = self._claim(stage)
         blob.doomed_at = None
         if fresh:
-            reserve_bytes(self._db, organisation.id, stage.size, self._hub_limit)
-        promotion = _Promotion(self._store, self._manager)
-        promotion.add(stage, key_of(organisation.guid, digest))
-        self._manager.get().join(promotion)
+            reserve_bytes(self._db, self._organisation.id, stage.size, self._hub_limit)
+        key = key_of(self._organisation.guid, stage.digest)
+        self._manager.get().join(_Promotion(self._store, stage, key, self._manager))
         return blob
+
+    def _claim(self, stage: Stage) -> tuple[Blob, bool]:
+        """The locked row of the staged bytes, and whether it is new."""
+        owner, digest = self._organisation.id, stage.digest
+        row = select(Blob).where(Blob.organisation_id == owner, Blob.digest == digest)
+        while True:
+            fresh = insert_if_absent(
+                self._db,
+                Blob,
+                organisation_id=owner,
+                digest=digest,
+                size=stage.size,
+                created_at=self._now,
+            )
+            blob = self._db.scalar(row.with_for_update())
+            if blob is not None:
+                return blob, fresh
+            # A sweep removed it between the two statements: it is new after all.
 
     def release(self, *blob_ids: int) -> None:
         """Nothing refers to these blobs any more: their bytes go once the transaction has committed."""
