@@ -90,7 +90,7 @@ def read_fields(request: Any) -> object:
         )
     if length > limit:
         raise FieldsTooLarge(limit)
-    body = request.environ["wsgi.input"].read(length)
+    body = _from_start(request).read(length)
     if kind == "application/json":
         return _read_json(body)
     try:
@@ -101,6 +101,13 @@ def read_fields(request: Any) -> object:
         )
     except ValueError as error:
         raise Invalid(f"a form may have {MAX_FIELDS} fields at most") from error
+
+
+def _from_start(request: Any) -> Any:
+    """The body's file. A request that is tried again has been read before, and can be rewound."""
+    if request.is_body_seekable:
+        request.body_file_raw.seek(0)
+    return request.body_file_raw
 
 
 def _read_json(body: bytes) -> object:
@@ -147,7 +154,7 @@ def _events(request: Any) -> Iterator[Any]:
         max_segment_count=MAX_FIELDS,
         max_header_size=16 * 1024,
     )
-    return parser.parse_blocking(request.environ["wsgi.input"].read, CHUNK)  # type: ignore[no-any-return]
+    return parser.parse_blocking(_from_start(request).read, CHUNK)  # type: ignore[no-any-return]
 
 
 class _Nowhere:
