@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError  # noqa: E402
 from hubrepo.kernel.base import Misconfigured  # noqa: E402
 from hubrepo.kernel.blobs import tidy  # noqa: E402
 from hubrepo.kernel.db import is_current, upgrade  # noqa: E402
-from hubrepo.kernel.web import refuse_unknown_settings, settle_request_class  # noqa: E402
+from hubrepo.kernel.web import settle  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,7 @@ def configure(settings: Mapping[str, str]) -> Configurator:
     for feature in FEATURES:
         config.include(feature)
     config.commit()
-    refuse_unknown_settings(config.registry)
-    settle_request_class(config)
+    settle(config)
     return config
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import hubrepo
 from hubrepo.kernel.accounts import SCOPES, AccountService, Limits, NewKey, Organisation
 from hubrepo.kernel.audit import Actor, AuditLog, Refusal, events_of
 from hubrepo.kernel.base import HubError, Misconfigured, iso_seconds, now
+from hubrepo.kernel.blobs import adopt_orphans, sweep
 from hubrepo.kernel.db import upgrade
 from hubrepo.server import listen_at
 
@@ -424,6 +425,34 @@ def show_log(command: Command, slug: str, limit: int) -> None:
             (_date(each.at), each.outcome, each.action, each.subject, each.actor) for each in events
         ]
     _table(("AT", "OUTCOME", "ACTION", "SUBJECT", "ACTOR"), rows)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option(
+    "--grace",
+    type=click.IntRange(0),
+    default=24,
+    show_default=True,
+    help="Hours for which bytes without a row are left alone: an upload may be about to commit.",
+)
+@click.pass_obj
+def gc(command: Command, dry_run: bool, grace: int) -> None:
+    """Remove bytes that nothing refers to: left by processes that died, or not removed in time.
+
+    Safe while the hub is serving.
+    """
+    registry = command.registry
+    hubrepo.prepare_database(registry)
+    before = now() - timedelta(hours=grace)
+    orphans = adopt_orphans(registry.database, registry.store, before, dry_run=dry_run)
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(f"{orphans.adopted} blobs without a row ({orphans.adopted_bytes} bytes) {verb}")
+    if not dry_run:
+        click.echo(f"{sweep(registry.database, registry.store)} released blobs removed in all")
+        click.echo(f"{registry.store.sweep_stages(before)} stages of dead processes removed")
+    if orphans.unknown:
+        click.echo(f"{orphans.unknown} files are of no organisation, and were left alone")
 
 
 def _date(instant: datetime | None) -> str:

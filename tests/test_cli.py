@@ -204,6 +204,18 @@ def test_a_revoked_key_is_dead_at_once(hub: Hub, acme, ini, tmp_path):
     running.registry.database.close()
 
 
+def test_what_nothing_refers_to_is_collected(acme, ini):
+    orphan = next((ini.parent / "var" / "blobs").glob("*")).parent / ".stage" / "left"
+    orphan.write_bytes(b"half an upload")
+    assert (
+        acme("gc", "--grace", "0", "--dry-run").stdout
+        == "0 blobs without a row (0 bytes) would be removed\n"
+    )
+    assert orphan.exists()
+    assert "1 stages of dead processes removed" in acme("gc", "--grace", "0").stdout
+    assert not orphan.exists()
+
+
 def test_keys_are_listed_without_their_secrets(acme):
     key = acme(
         "issue-api-key", "--org", "acme", "--scope", "read", "--expires", "2099-01-01", "--quiet"

@@ -151,6 +151,16 @@ _VERSION_BY_NAME = (
         Version.number == NUMBER,
     )
 )
+_VERSION_AT_ALIAS = (
+    select(*_columns(VersionFacts, Version))
+    .join(
+        Alias,
+        (Alias.organisation_id == OWNER)
+        & (Alias.package_id == PACKAGE)
+        & (Alias.number == Version.number),
+    )
+    .where(Version.organisation_id == OWNER, Version.package_id == PACKAGE, Alias.name == NAME)
+)
 _ALIASES = (
     select(*_columns(AliasFacts, Alias))
     .where(Alias.organisation_id == OWNER, Alias.package_id == PACKAGE)
@@ -235,13 +245,20 @@ class Catalogue:
             raise errors.AliasNotFound(name)
         return AliasFacts._make(row)
 
-    def latest(self, package: PackageFacts) -> VersionFacts:
-        """The newest live version. Raises NothingPublished."""
-        alias = self._first(_ALIAS, package=package.id, name=LATEST)
-        version = None if alias is None else self.find_version(package, alias.number)
-        if version is None:
-            raise errors.NothingPublished
-        return version
+    def at_alias(self, name: str, alias: str) -> VersionFacts:
+        """The version that an alias points to. Raises PackageNotFound, AliasNotFound."""
+        package = self.package(name)
+        row = self._first(_VERSION_AT_ALIAS, package=package.id, name=alias)
+        if row is None:
+            raise errors.AliasNotFound(alias)
+        return VersionFacts._make(row)
+
+    def latest(self, name: str) -> VersionFacts:
+        """The newest live version. Raises PackageNotFound, NothingPublished."""
+        try:
+            return self.at_alias(name, LATEST)
+        except errors.AliasNotFound:
+            raise errors.NothingPublished from None
 
     def chapters(self, name: str, up_to: int = HIGHEST) -> list[Chapter]:
         """The history of a package, up to a version, and of those that it was forked from."""

@@ -3,13 +3,16 @@
 import hashlib
 import io
 import logging
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 from pyramid.response import Response
 from pyramid.view import view_config
 
 from hubrepo.features.packages import errors, presenters, schemas
-from hubrepo.features.packages.catalogue import VersionFacts
+from hubrepo.features.packages.catalogue import Catalogue, VersionFacts
 from hubrepo.features.packages.drafts import Draft
 from hubrepo.features.packages.history import render
 from hubrepo.features.packages.permissions import ALIAS, DELETE, PUBLISH, READ, TOMBSTONE
@@ -77,10 +80,8 @@ def delete_package(context: PackageResource, request: Any) -> Response:
 @view_config(context=PackageResource, name="latest", request_method="GET", permission=READ)
 def download_latest(context: PackageResource, request: Any) -> Response:
     """The bytes of the newest live version."""
-    catalogue = context.packages.catalogue
-    return _download(
-        context, request, catalogue.latest(catalogue.package(context.package_name)), REVALIDATE
-    )
+    name = context.package_name
+    return _download(context, request, lambda catalogue: catalogue.latest(name), REVALIDATE)
 
 
 @view_config(context=PackageResource, name="history", request_method="GET", permission=READ)
@@ -171,8 +172,8 @@ def tombstone(context: VersionResource, request: Any) -> dict[str, object]:
 @view_config(context=VersionResource, name="download", request_method="GET", permission=READ)
 def download(context: VersionResource, request: Any) -> Response:
     """The bytes of a version."""
-    version = context.packages.catalogue.version(context.package_name, context.number)
-    return _download(context, request, version, FOREVER)
+    name, number = context.package_name, context.number
+    return _download(context, request, lambda catalogue: catalogue.version(name, number), FOREVER)
 
 
 @view_config(context=VersionResource, name="history", request_method="GET", permission=READ)
@@ -207,10 +208,9 @@ def show_alias(context: AliasResource, request: Any) -> dict[str, object]:
 @view_config(context=AliasResource, name="download", request_method="GET", permission=READ)
 def download_alias(context: AliasResource, request: Any) -> Response:
     """The bytes of the version that an alias points to."""
-    catalogue = context.packages.catalogue
-    alias = catalogue.alias(catalogue.package(context.package_name), context.__name__)
+    name, alias = context.package_name, context.__name__
     return _download(
-        context, request, catalogue.version(context.package_name, alias.number), REVALIDATE
+        context, request, lambda catalogue: catalogue.at_alias(name, alias), REVALIDATE
     )
 
 
@@ -236,6 +236,30 @@ def remove_alias(context: AliasResource, request: Any) -> Response:
 def _download(
     context: PackageResource | VersionResource | AliasResource,
     request: Any,
+    find: Callable[[Catalogue], VersionFacts],
+    caching: str,
+) -> Response:
+    """The bytes of the version that `find` finds. Raises VersionTombstoned, BytesNotFound."""
+    packages = context.packages
+    try:
+        return _send(context, request, find(packages.catalogue), caching)
+    except BlobMissing:
+        pass
+    # A tombstone may have come between the row and its bytes: what is there now?
+    with closing(request.registry.database.rows()) as rows:
+        version = find(Catalogue(rows, packages.organisation))
+    try:
+        return _send(context, request, version, caching)
+    except BlobMissing:
+        log.exception(
+            "the bytes of %s version %d are missing", context.package_name, version.number
+        )
+        raise errors.BytesNotFound from None
+
+
+def _send(
+    context: PackageResource | VersionResource | AliasResource,
+    request: Any,
     version: VersionFacts,
     caching: str,
 ) -> Response:
@@ -251,13 +275,7 @@ def _download(
         cache_control=caching,
         filename=f"{name}-v{version.number}.zip",
     )
-    try:
-        return respond(
-            request, what, lambda start, length: reader.open(version.digest, start, length)
-        )
-    except BlobMissing:
-        log.exception("the bytes of %s version %d are missing", name, version.number)
-        raise errors.BytesNotFound from None
+    return respond(request, what, partial(reader.open, version.digest))
 
 
 def _markdown(request: Any, text: str) -> Response:

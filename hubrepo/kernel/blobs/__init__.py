@@ -7,7 +7,7 @@ from typing import Any
 from hubrepo.kernel.accounts import OrganisationRef
 from hubrepo.kernel.base import now, setting
 from hubrepo.kernel.blobs.models import Blob
-from hubrepo.kernel.blobs.services import BlobReader, BlobService, sweep
+from hubrepo.kernel.blobs.services import BlobReader, BlobService, adopt_orphans, sweep
 from hubrepo.kernel.blobs.stores import BlobMissing, Stage, Store, open_store
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "BlobService",
     "Stage",
     "Store",
+    "adopt_orphans",
     "blob_reader",
     "blob_service",
     "open_store",

@@ -4,22 +4,35 @@ A crash leaves at worst bytes without a row, never a row without bytes.
 """
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, BinaryIO
+from uuid import UUID
 
 import transaction
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from hubrepo.kernel.accounts import Organisation, OrganisationRef, reserve_bytes
+from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs.models import Blob, references
-from hubrepo.kernel.blobs.stores import BlobMissing, Stage, Store, StoreFull, StoreUnavailable
+from hubrepo.kernel.blobs.stores import Stage, Store, StoreFull, StoreUnavailable
 from hubrepo.kernel.db import Database, insert_if_absent
 
 log = logging.getLogger(__name__)
 
-SWEEP_AT_ONCE = 100
+SWEEP_AT_ONCE = 20
+RELEASE_AT_ONCE = 500
+DIGEST_LENGTH = 64
+
+
+def batched(numbers: Iterable[int], size: int) -> Iterator[list[int]]:
+    """`numbers` in lists of at most `size` (itertools has it from Python 3.12 on)."""
+    rest = iter(numbers)
+    while some := list(islice(rest, size)):
+        yield some
 
 
 def key_of(organisation: str, digest: str) -> str:
@@ -116,7 +129,8 @@ class BlobService:
 
     def release(self, *blob_ids: int) -> None:
         """Nothing refers to these blobs any more: their bytes go once the transaction has committed."""
-        self._db.execute(update(Blob).where(Blob.id.in_(blob_ids)).values(doomed_at=self._now))
+        for some in batched(blob_ids, RELEASE_AT_ONCE):
+            self._db.execute(update(Blob).where(Blob.id.in_(some)).values(doomed_at=self._now))
         self._manager.get().addAfterCommitHook(self._after_commit)
 
     def _after_commit(self, committed: bool) -> None:
@@ -129,30 +143,95 @@ def sweep(database: Database, store: Store) -> int:
 
     What fails stays doomed, and is tried again by the next sweep.
     """
-    removed = 0
-    with database.write() as db:
-        doomed = db.execute(
-            select(Blob, Organisation.guid)
-            .join(Organisation, Organisation.id == Blob.organisation_id)
-            .where(Blob.doomed_at.is_not(None))
-            .order_by(Blob.doomed_at)
-            .limit(SWEEP_AT_ONCE)
-            .with_for_update(skip_locked=True, of=Blob)
-        ).all()
-        for blob, guid in doomed:
-            if any(db.scalar(select(exists().where(column == blob.id))) for column in references()):
-                blob.doomed_at = None
-            elif _delete_bytes(store, key_of(guid.hex, blob.digest)):
-                reserve_bytes(db, blob.organisation_id, -blob.size, 0)
-                db.execute(delete(Blob).where(Blob.id == blob.id))
-                removed += 1
-    return removed
+    removed, last = 0, 0
+    while True:
+        # A few at a time: others want to write too.
+        with database.write() as db:
+            doomed = _doomed_after(db, last)
+            removed += sum(_remove(db, store, blob, guid) for blob, guid in doomed)
+            last = doomed[-1][0].id if doomed else last
+        if len(doomed) < SWEEP_AT_ONCE:
+            return removed
 
 
-def _delete_bytes(store: Store, key: str) -> bool:
-    try:
-        store.delete(key)
-    except (StoreUnavailable, StoreFull, BlobMissing):
-        log.exception("the bytes of a released blob could not be removed yet: %s", key)
+def _doomed_after(db: Session, last: int) -> Sequence[tuple[Blob, UUID]]:
+    query = (
+        select(Blob, Organisation.guid)
+        .join(Organisation, Organisation.id == Blob.organisation_id)
+        .where(Blob.doomed_at.is_not(None), Blob.id > last)
+        .order_by(Blob.id)
+        .limit(SWEEP_AT_ONCE)
+        .with_for_update(skip_locked=True, of=Blob)
+    )
+    return [(row[0], row[1]) for row in db.execute(query)]
+
+
+def _remove(db: Session, store: Store, blob: Blob, guid: UUID) -> bool:
+    if any(db.scalar(select(exists().where(column == blob.id))) for column in references()):
+        blob.doomed_at = None
         return False
+    try:
+        store.delete(key_of(guid.hex, blob.digest))
+    except (StoreUnavailable, StoreFull):
+        log.exception("the bytes of released blob %d could not be removed yet", blob.id)
+        return False
+    reserve_bytes(db, blob.organisation_id, -blob.size, 0)
+    db.execute(delete(Blob).where(Blob.id == blob.id))
     return True
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """Bytes in the store that no row knows: adopted, or not (yet) ours to touch."""
+
+    adopted: int
+    adopted_bytes: int
+    unknown: int
+
+
+def adopt_orphans(database: Database, store: Store, before: datetime, *, dry_run: bool) -> Orphans:
+    """Give bytes that have no row, and were put before `before`, a row that is doomed.
+
+    The next sweep removes them as it removes any others, so nothing can go wrong that could not go
+    wrong there: somebody who puts the same bytes meanwhile waits for the row, and saves it. Bytes
+    of no organisation are counted and left alone.
+    """
+    adopted = adopted_bytes = unknown = 0
+    with database.read() as db:
+        owners = {
+            guid.hex: owner
+            for guid, owner in db.execute(select(Organisation.guid, Organisation.id))
+        }
+    for stored in store.list():
+        guid, _, rest = stored.key.partition("/")
+        digest = rest.replace("/", "")
+        if guid not in owners or stored.key != key_of(guid, digest) or len(digest) != DIGEST_LENGTH:
+            unknown += 1
+        elif stored.modified < before and _adopt(
+            database, owners[guid], digest, stored.size, dry_run=dry_run
+        ):
+            adopted += 1
+            adopted_bytes += stored.size
+    return Orphans(adopted, adopted_bytes, unknown)
+
+
+def _adopt(database: Database, owner: int, digest: str, size: int, *, dry_run: bool) -> bool:
+    with database.read() as db:
+        mine = (Blob.organisation_id == owner, Blob.digest == digest)
+        orphaned = not db.scalar(select(exists().where(*mine)))
+    if dry_run or not orphaned:
+        return orphaned
+    with database.write() as db:
+        moment = now()
+        fresh = insert_if_absent(
+            db,
+            Blob,
+            organisation_id=owner,
+            digest=digest,
+            size=size,
+            created_at=moment,
+            doomed_at=moment,
+        )
+        if fresh:
+            reserve_bytes(db, owner, size, 0)
+        return fresh

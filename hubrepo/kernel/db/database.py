@@ -1,5 +1,6 @@
 """The database of one hub, and how code comes by a session of it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,18 +41,20 @@ class Database:
         path = self.engine.url.database
         on_disk = self.engine.dialect.name == "sqlite" and path and path != ":memory:"
         self._path = Path(path) if on_disk and path else None
-        self._version = DataVersion(path) if on_disk and path else None
-        self._memory = Memory(self._version or unknown_state)
+        self._threads = threading.local()
 
     def rows(self) -> RememberedRows:
         """For reading plain values; the caller closes it."""
-        return RememberedRows(self.engine, self._memory)
+        memory: Memory | None = getattr(self._threads, "memory", None)
+        if memory is None:
+            memory = Memory(DataVersion(str(self._path)) if self._path else unknown_state)
+            self._threads.memory = memory
+        return RememberedRows(self.engine, memory)
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
-        if self._version is not None:
-            self._version.close()
+        self._threads = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -8,7 +8,6 @@ everything is read when it is asked for.
 """
 
 import sqlite3
-import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +41,10 @@ class Rows:
 
 
 class Memory:
-    """What was read in one state of the database. Another state begins an empty one."""
+    """What a thread read in one state of the database. Another state begins an empty one.
+
+    Each thread has its own: to wait for one another would cost more than all the rest.
+    """
 
     def __init__(self, state: Callable[[], object]) -> None:
         self.state = state
@@ -103,25 +105,15 @@ class DataVersion:
     """The state of a SQLite file, as a connection sees it that never writes itself."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
     def __call__(self) -> object:
         """A number that stays the same as long as nobody commits."""
-        with self._lock:
-            if self._connection is None:
-                self._connection = sqlite3.connect(
-                    self._path, isolation_level=None, check_same_thread=False
-                )
-            return self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
-    def close(self) -> None:
-        """Close the connection; the next call opens another."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+    def __del__(self) -> None:
+        """Close the connection: the thread that it belonged to has ended."""
+        self._connection.close()
 
 
 def unknown_state() -> None:

@@ -11,8 +11,9 @@ from hubrepo.kernel.security.policy import (
     SecurityPolicy,
     add_authenticator,
     add_grants,
+    identify,
 )
-from hubrepo.kernel.web import RequestRefused, RootResource
+from hubrepo.kernel.web import RootResource
 
 __all__ = ["CredentialsMissing", "Identity", "KeyNotAccepted", "OrganisationResource"]
 
@@ -25,8 +26,9 @@ def includeme(config: Any) -> None:
     registry.throttle = Throttle(settings.failures_per_minute)
     config.add_directive("add_authenticator", add_authenticator)
     config.add_directive("add_grants", add_grants)
+    config.add_request_method(identify, "caller", reify=True)
     config.set_security_policy(SecurityPolicy())
     config.add_authenticator("api-key", by_api_key)
     config.add_mount(RootResource, "api", OrganisationResource)
     config.add_request_method(audit_of, "audit", reify=True)
-    config.add_subscriber(note_refusal, RequestRefused)
+    config.add_refusal_observer(note_refusal)

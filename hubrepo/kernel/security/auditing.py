@@ -18,7 +18,7 @@ def audit_of(request: Any) -> AuditLog:
 
 
 def note_refusal(event: RequestRefused) -> None:
-    """Subscriber: remember what was refused, in a session of its own once the request has ended.
+    """Remember what was refused, in a session of its own once the request has ended.
 
     Attempts to change something, and bad keys whose prefix is known. What has no organisation (an
     unknown key, no key at all) goes to the log file only: a stranger shall not fill the database.

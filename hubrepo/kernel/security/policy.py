@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pyramid.authorization import ACLHelper, Allow
-from pyramid.request import RequestLocalCache
 
 from hubrepo.kernel.security.errors import CredentialsMissing
 from hubrepo.kernel.security.identity import Identity, principal
@@ -13,28 +12,30 @@ from hubrepo.kernel.web import Resource
 Authenticator = Callable[[Any], Identity | None]
 
 
-class SecurityPolicy:
-    """Asks the registered authenticators in turn: each knows its own kind of credential, and raises
-    for one of its kind that is bad, so a bad credential never falls through to the next.
+def identify(request: Any) -> Identity | None:
+    """`request.caller`: whom the registered authenticators recognise, asked in turn.
+
+    Each knows its own kind of credential, and raises for one of its kind that is bad, so a bad
+    credential never falls through to the next.
     """
+    for authenticate in request.registry.authenticators.values():
+        identity: Identity | None = authenticate(request)
+        if identity is not None:
+            request.environ["hubrepo.actor"] = identity.actor
+            return identity
+    return None
+
+
+class SecurityPolicy:
+    """What Pyramid asks: who calls, and may they do that?"""
 
     def __init__(self) -> None:
-        self._identities: Any = RequestLocalCache(self._identify)
         self._access_lists = ACLHelper()
-
-    @staticmethod
-    def _identify(request: Any) -> Identity | None:
-        for authenticate in request.registry.authenticators.values():
-            identity: Identity | None = authenticate(request)
-            if identity is not None:
-                request.environ["hubrepo.actor"] = identity.actor
-                return identity
-        return None
 
     def identity(self, request: Any) -> Identity | None:
         """Who calls, or None."""
-        found: Identity | None = self._identities.get_or_create(request)
-        return found
+        caller: Identity | None = request.caller
+        return caller
 
     def authenticated_userid(self, request: Any) -> str | None:
         """The name of who calls."""

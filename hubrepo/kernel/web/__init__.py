@@ -3,7 +3,6 @@
 from typing import Any
 
 import orjson
-from pyramid.events import ApplicationCreated
 
 from hubrepo.kernel.base import now
 from hubrepo.kernel.web.bodies import Form, UploadSettings, read_fields, read_form
@@ -25,9 +24,8 @@ __all__ = [
     "page_of",
     "read_fields",
     "read_form",
-    "refuse_unknown_settings",
     "reify",
-    "settle_request_class",
+    "settle",
 ]
 
 # A permission that nothing grants: a view that names no other is closed.
@@ -48,6 +46,13 @@ class JSON:
 def attempts(request: Any) -> int | None:
     """How often a request may be tried: an upload once, since its body would have to be copied."""
     return 1 if is_safe(request) or (request.content_length or 0) > 64 * 1024 else None
+
+
+def settle(config: Any) -> None:
+    """What can be done only once everything is included and committed. Raises Misconfigured."""
+    refuse_unknown_settings(config.registry)
+    settle_request_class(config)
+    config.registry.methods = Methods(config.introspector)
 
 
 def includeme(config: Any) -> None:
@@ -82,9 +87,3 @@ def includeme(config: Any) -> None:
     config.add_tween("hubrepo.kernel.web.tweens.observing")
     config.include("hubrepo.kernel.web.errors")
     config.include("hubrepo.kernel.web.operations")
-    config.add_subscriber(
-        lambda event: setattr(
-            event.app.registry, "methods", Methods(event.app.registry.introspector)
-        ),
-        ApplicationCreated,
-    )

@@ -22,7 +22,7 @@ Shape = Callable[[HubError], object]
 
 @dataclass(frozen=True)
 class RequestRefused:
-    """Notified when a request ends in a 4xx. The transaction is still open, and will be aborted."""
+    """A request ends in a 4xx. Its transaction is still open, and will be aborted."""
 
     request: Any
     error: HubError
@@ -75,10 +75,20 @@ def add_error_translation(
     config.add_exception_view(view, context=kind)
 
 
+def add_refusal_observer(config: Any, observe: Callable[[RequestRefused], None]) -> None:
+    """Directive: `observe` is told of every request that ends in a 4xx.
+
+    Not a subscriber of Pyramid's: one of these makes every event of every request cost.
+    """
+    observers = config.registry.refusal_observers
+    config.action(("refusal observer", observe), lambda: observers.append(observe))
+
+
 def render(error: HubError, request: Any) -> Response:
     """The answer to `error`, in the shape of the surface that was called."""
     if 400 <= error.status < 500:
-        request.registry.notify(RequestRefused(request, error))
+        for observe in request.registry.refusal_observers:
+            observe(RequestRefused(request, error))
     shapes: dict[str, Shape] = request.registry.error_shapes
     path = request.environ["PATH_INFO"] + "/"
     mount = max((each for each in shapes if path.startswith(each)), key=len)
@@ -123,9 +133,10 @@ def internal_error(error: Exception, request: Any) -> Response:
 
 def includeme(config: Any) -> None:
     """Register the exception views."""
-    config.registry.error_shapes = {}
+    config.registry.error_shapes, config.registry.refusal_observers = {}, []
     config.add_directive("add_error_shape", add_error_shape)
     config.add_directive("add_error_translation", add_error_translation)
+    config.add_directive("add_refusal_observer", add_refusal_observer)
     config.add_error_shape("/", detail)
     config.add_exception_view(internal_error, context=Exception)
     config.add_exception_view(render, context=HubError)

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from zope.sqlalchemy import register
 
 from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
-from hubrepo.kernel.blobs import Blob, BlobMissing, BlobReader, BlobService, sweep
+from hubrepo.kernel.blobs import Blob, BlobMissing, BlobReader, BlobService, adopt_orphans, sweep
+from hubrepo.kernel.blobs.services import key_of
 from hubrepo.kernel.blobs.stores import MemoryStore, StoreUnavailable
 from tests.support.hub import Hub
 
@@ -215,3 +216,58 @@ def test_organisations_share_no_bytes(begin, database, store):
         work.put(b"content")
         work.manager.commit()
     assert len(list(store.list())) == 2
+
+
+def test_many_released_blobs_are_removed_a_few_at_a_time(begin, store):
+    work = begin()
+    ids = [work.put(str(number).encode()).id for number in range(55)]
+    work.manager.commit()
+    work = begin()
+    work.blobs.release(*ids)
+    work.manager.commit()
+    assert list(store.list()) == []
+
+
+class TestOrphans:
+    """Bytes whose row was never committed."""
+
+    LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+    @pytest.fixture(autouse=True)
+    def orphan(self, store, organisation):
+        stage = store.stage()
+        stage.write(b"orphan")
+        store.promote(stage, key_of(organisation.guid, digest(b"orphan")))
+
+    def test_they_are_adopted_and_swept(self, database, store, organisation, begin):
+        work = begin()
+        work.put(b"kept")
+        work.manager.commit()
+        found = adopt_orphans(database, store, self.LATER, dry_run=False)
+        assert (found.adopted, found.adopted_bytes) == (1, 6)
+        assert sweep(database, store) == 1
+        assert [stored.size for stored in store.list()] == [4]
+        assert stored_bytes(database, organisation) == 4
+
+    def test_looking_first_changes_nothing(self, database, store):
+        assert adopt_orphans(database, store, self.LATER, dry_run=True).adopted == 1
+        assert sweep(database, store) == 0
+        assert len(list(store.list())) == 1
+
+    def test_young_ones_are_left_alone(self, database, store):
+        assert adopt_orphans(database, store, NOW, dry_run=False).adopted == 0
+
+    def test_one_that_is_put_again_is_saved(self, database, store, begin):
+        adopt_orphans(database, store, self.LATER, dry_run=False)
+        work = begin()
+        work.put(b"orphan")
+        work.manager.commit()
+        assert sweep(database, store) == 0
+        assert len(list(store.list())) == 1
+
+    def test_files_of_nobody_are_counted_and_left_alone(self, database, store):
+        for key in ("f" * 32 + "/ab/" + "c" * 62, "notes.txt"):
+            stage = store.stage()
+            store.promote(stage, key)
+        assert adopt_orphans(database, store, self.LATER, dry_run=False).unknown == 2
+        assert len(list(store.list())) == 3
