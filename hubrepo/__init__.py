@@ -9,12 +9,12 @@ from typing import Any
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 
 from pyramid.config import Configurator  # noqa: E402
-from sqlalchemy.exc import OperationalError  # noqa: E402
+from sqlalchemy.exc import DBAPIError  # noqa: E402
 
-from hubrepo.kernel.base import Misconfigured  # noqa: E402
+from hubrepo.kernel.base import Misconfigured, one_line  # noqa: E402
 from hubrepo.kernel.blobs import tidy  # noqa: E402
 from hubrepo.kernel.db import is_current, upgrade  # noqa: E402
-from hubrepo.kernel.web import settle  # noqa: E402
+from hubrepo.kernel.web import make_router, settle  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ FEATURES = (
 
 
 def configure(settings: Mapping[str, str]) -> Configurator:
-    """The kernel and every feature, put together; no row is read. Raises Misconfigured."""
+    """The kernel and every feature, put together, the store tried. Raises Misconfigured."""
     config = Configurator(settings=dict(settings))
     config.include("hubrepo.kernel")
     for feature in FEATURES:
@@ -44,16 +44,20 @@ def main(global_config: Mapping[str, str], **settings: str) -> Any:  # noqa: ARG
     except Misconfigured as error:
         raise SystemExit(f"hubrepo cannot start: {error}") from None
     tidy(config.registry)
-    return config.make_wsgi_app()
+    return make_router(config)
 
 
-def prepare_database(registry: Any) -> None:
+def prepare_database(registry: Any, *, migrate: bool = False) -> None:
     """See to it that the database is there and up to date. Raises Misconfigured."""
     try:
-        if registry.migrate_on_start:
+        if migrate or registry.migrate_on_start:
             upgrade(registry.database, registry.migrations)
         current = is_current(registry.database, registry.migrations)
-    except OperationalError as error:
-        raise Misconfigured(f"hubrepo.database cannot be opened: {error.orig}") from error
+    except DBAPIError as error:
+        raise Misconfigured(
+            f"hubrepo.database cannot be used: {one_line(str(error.orig))}"
+        ) from error
+    except OSError as error:
+        raise Misconfigured(f"hubrepo.database cannot be made: {error}") from error
     if not current:
         raise Misconfigured("the database is not up to date: run `hubrepo -c INI init`")

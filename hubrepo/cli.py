@@ -4,7 +4,9 @@ The commands call the same services as HTTP does; what they change is in the aud
 of the operating system's user.
 """
 
+import configparser
 import getpass
+import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +18,13 @@ from typing import Any
 
 import click
 import plaster
+from sqlalchemy.exc import DBAPIError
 
 import hubrepo
 from hubrepo.kernel.accounts import SCOPES, AccountService, Limits, NewKey, Organisation
 from hubrepo.kernel.audit import Actor, AuditLog, Refusal, events_of
-from hubrepo.kernel.base import HubError, Misconfigured, iso_seconds, now
-from hubrepo.kernel.blobs import adopt_orphans, sweep
-from hubrepo.kernel.db import upgrade
+from hubrepo.kernel.base import HubError, Misconfigured, iso_seconds, now, one_line
+from hubrepo.kernel.blobs import STAGE_GRACE, adopt_orphans, sweep
 from hubrepo.server import listen_at
 
 
@@ -35,8 +37,13 @@ class Command:
     @cached_property
     def registry(self) -> Any:
         """The parts of the hub, put together but not serving."""
-        if not Path(self.ini.partition("#")[0]).is_file():
+        path = Path(self.ini).absolute()
+        if not path.is_file():
             raise click.ClickException(f"there is no {self.ini}: name an ini file with -c")
+        if strange := set("#?%") & set(str(path)):
+            raise click.ClickException(
+                f"the folder of {path} has a {strange.pop()!r} in its name, which URLs read otherwise"
+            )
         return hubrepo.configure(plaster.get_settings(self.ini, "app:main")).registry
 
     @contextmanager
@@ -78,6 +85,10 @@ class OneSentence(click.Group):
             return super().invoke(ctx)
         except Misconfigured as error:
             raise click.ClickException(str(error)) from None
+        except (OSError, LookupError, configparser.Error, DBAPIError) as error:
+            # What the operating system, PasteDeploy, the ini file or the database say for themselves.
+            sentence = one_line(str(getattr(error, "orig", error)))
+            raise click.ClickException(f"{type(error).__name__}: {sentence}") from None
 
 
 @click.group(cls=OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
@@ -118,11 +129,24 @@ def serve(command: Command, port: int | None) -> None:
     loader.setup_logging(overrides)
     listen = loader.get_settings("server:main", overrides)["listen"]
     address = listen_at(listen, overrides).split()[0]
+    _check_free(address)
     _bootstrap_first(command, f"http://{address}")
     registry.database.close()
     application = loader.get_wsgi_app(defaults=overrides)
     click.echo(f"Serving at http://{address}")
     loader.get_wsgi_server(defaults=overrides)(application)
+
+
+def _check_free(address: str) -> None:
+    """Fail before the only key is shown, not after."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]").replace("*", ""), int(port)))
+        except OSError as error:
+            raise click.ClickException(f"cannot listen at {address}: {error.strerror}") from None
 
 
 def _bootstrap_first(command: Command, url: str) -> None:
@@ -155,7 +179,7 @@ def _show_key(key: NewKey) -> None:
 @click.pass_obj
 def init(command: Command) -> None:
     """Create the database, or migrate it to this version."""
-    upgrade(command.registry.database, command.registry.migrations)
+    hubrepo.prepare_database(command.registry, migrate=True)
     click.echo("The database is up to date.")
 
 
@@ -450,7 +474,8 @@ def gc(command: Command, dry_run: bool, grace: int) -> None:
     click.echo(f"{orphans.adopted} blobs without a row ({orphans.adopted_bytes} bytes) {verb}")
     if not dry_run:
         click.echo(f"{sweep(registry.database, registry.store)} released blobs removed in all")
-        click.echo(f"{registry.store.sweep_stages(before)} stages of dead processes removed")
+        stages = registry.store.sweep_stages(min(before, now() - STAGE_GRACE))
+        click.echo(f"{stages} stages of dead processes removed")
     if orphans.unknown:
         click.echo(f"{orphans.unknown} files are of no organisation, and were left alone")
 

@@ -1,6 +1,8 @@
 """The command line, as operators and their scripts use it."""
 
+import os
 import re
+import socket
 import sqlite3
 
 import pytest
@@ -207,6 +209,7 @@ def test_a_revoked_key_is_dead_at_once(hub: Hub, acme, ini, tmp_path):
 def test_what_nothing_refers_to_is_collected(acme, ini):
     orphan = next((ini.parent / "var" / "blobs").glob("*")).parent / ".stage" / "left"
     orphan.write_bytes(b"half an upload")
+    os.utime(orphan, (0, 0))
     assert (
         acme("gc", "--grace", "0", "--dry-run").stdout
         == "0 blobs without a row (0 bytes) would be removed\n"
@@ -264,6 +267,48 @@ def test_a_hub_that_cannot_start_says_so_in_one_sentence(run, ini, text, sentenc
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {sentence}")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("[app:main\n", "Error: MissingSectionHeaderError"),
+        (INI.replace("egg:hubrepo", "%(nothing)s"), "Error: "),
+        (INI.replace("var/hub.sqlite", "hub.ini"), "Error: hubrepo.database cannot be used"),
+        (INI.replace("var/hub.sqlite", "hub.ini/x"), "Error: hubrepo.database cannot be"),
+    ],
+)
+@pytest.mark.parametrize("command", ["init", "list-orgs"])
+def test_whatever_is_wrong_with_the_ini_ends_without_a_traceback(run, ini, text, word, command):
+    ini.write_text(text)
+    result = run(command)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(word)
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_said_before_the_only_key_is_shown(run, ini):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        server = f"[server:main]\nuse = egg:hubrepo\nlisten = {address}\n"
+        extra = "hubrepo.first_organisation = acme\nhubrepo.migrate_on_start = true\n"
+        ini.write_text(INI + extra + server)
+        result = run("serve")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: cannot listen at {address}")
+    assert "kpf_" not in result.output
+    assert "acme" not in run("list-orgs").stdout
+
+
+def test_a_folder_that_urls_cannot_name_is_refused(tmp_path):
+    folder = tmp_path / "what?"
+    folder.mkdir()
+    (folder / "hub.ini").write_text(INI)
+    result = CliRunner().invoke(cli.main, ["-c", str(folder / "hub.ini"), "init"])
+    assert result.exit_code == 1
+    assert "has a '?' in its name" in result.stderr
 
 
 def test_an_ini_that_is_not_there_is_said_so(tmp_path):

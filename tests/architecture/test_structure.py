@@ -6,8 +6,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pyramid.exceptions import ConfigurationConflictError
+from sqlalchemy import Select
 
 import hubrepo
+from hubrepo.features.packages import catalogue
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.db import Base
 from hubrepo.kernel.security import OrganisationResource
@@ -79,6 +81,13 @@ def test_every_feature_table_belongs_to_an_organisation_in_its_unique_constraint
             ]
             assert uniques, table.name
             assert all("organisation_id" in each.columns for each in uniques), table.name
+
+
+def test_every_statement_that_reads_packages_asks_for_an_organisation():
+    statements = {name: each for name, each in vars(catalogue).items() if isinstance(each, Select)}
+    assert len(statements) >= 8
+    for name, statement in statements.items():
+        assert "owner" in statement.compile().params, name
 
 
 def settings(tmp_path: Path, **more: str) -> dict[str, str]:

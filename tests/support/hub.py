@@ -15,6 +15,7 @@ from hubrepo.kernel.accounts import AccountService, Organisation
 from hubrepo.kernel.audit import Actor, AuditLog, events_of
 from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import tidy
+from hubrepo.kernel.web import make_router
 from tests.support.archives import package_zip
 
 _numbers = itertools.count(1)
@@ -33,7 +34,7 @@ class Hub:
         self.registry = config.registry
         hubrepo.prepare_database(self.registry)
         tidy(self.registry)
-        self.wsgi = config.make_wsgi_app()
+        self.wsgi = make_router(config)
 
     @classmethod
     def below(cls, folder: Path, **settings: str) -> "Hub":
@@ -156,6 +157,7 @@ class Client:
 
     def events(self, limit: int = 100) -> list[Any]:
         """The organisation's audit, newest first."""
+        self.hub.registry.afterwards.settle()
         with self.hub.registry.database.read() as db:
             organisation_id = db.query(Organisation.id).filter_by(slug=self.slug).scalar()
             return list(events_of(db, organisation_id, limit=limit))

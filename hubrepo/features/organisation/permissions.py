@@ -7,5 +7,6 @@ LOG = "organisation:log"
 
 GRANTS = {
     "read": (READ,),
+    "publish": (READ,),
     "admin": (READ, KEYS, MEMBERS, LOG),
 }

@@ -1,7 +1,6 @@
 """Organisations, keys, members and events as HTTP shows them."""
 
 from hubrepo.kernel.accounts import ApiKey, Membership, Organisation
-from hubrepo.kernel.audit import Event
 from hubrepo.kernel.base import iso_micros
 
 
@@ -41,18 +40,4 @@ def member_json(membership: Membership) -> dict[str, object]:
         "role": membership.role,
         "active": membership.user.active,
         "created_at": iso_micros(membership.created_at),
-    }
-
-
-def event_json(event: Event) -> dict[str, object]:
-    """An event of the log."""
-    return {
-        "id": event.id,
-        "at": iso_micros(event.at),
-        "actor": event.actor,
-        "action": event.action,
-        "outcome": event.outcome,
-        "subject": event.subject,
-        "details": event.details,
-        "request_id": event.request_id,
     }

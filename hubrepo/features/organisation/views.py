@@ -16,8 +16,9 @@ from hubrepo.features.organisation.resources import (
     SelfResource,
 )
 from hubrepo.features.organisation.schemas import key_wish
-from hubrepo.kernel.accounts import NoSuchUser, NotAMember
-from hubrepo.kernel.audit import events_of
+from hubrepo.kernel.accounts import SCOPES, NoSuchUser, NotAMember
+from hubrepo.kernel.audit import event_json, events_of
+from hubrepo.kernel.base import Forbidden
 from hubrepo.kernel.web import link_next, page_of, read_fields
 
 
@@ -37,12 +38,16 @@ def list_keys(context: KeysResource, request: Any) -> list[object]:
 def issue_key(context: KeysResource, request: Any) -> dict[str, object]:
     """A new key: the only time that it is shown."""
     wish = key_wish(read_fields(request))
+    mine = request.caller.roles
+    scopes = wish.scopes or (() if set(mine) == set(SCOPES) else mine)
+    if set(mine) != set(SCOPES) and not set(scopes) <= set(mine):
+        raise Forbidden("a key cannot issue one that may do more than itself")
     try:
         new = context.service.issue_key(
             context.row,
             label=wish.label,
             username=wish.username,
-            scopes=wish.scopes,
+            scopes=scopes,
             expires_at=wish.expires_at,
         )
     except (NoSuchUser, NotAMember):
@@ -78,8 +83,8 @@ def show_log(context: LogResource, request: Any) -> list[object]:
     """Who did what, newest first: always a page."""
     page = page_of(request, default_limit=100)
     events, more = page.cut(
-        events_of(request.db, context.organisation.id, before=page.after_number(), limit=page.fetch)
+        events_of(request.db, context.organisation.id, before=page.after_guid(), limit=page.fetch)
     )
     if more:
-        link_next(request, page, events[-1].id)
-    return [presenters.event_json(event) for event in events]
+        link_next(request, page, events[-1].guid)
+    return [event_json(event) for event in events]

@@ -56,11 +56,10 @@ class Draft:
             raise
 
     def _stored_name(self, member: Member) -> str:
-        folder = member.name.rpartition("/")[0]
-        standard = {id(self._manifest_member): MANIFEST, id(self._history_member): HISTORY}.get(
-            id(member)
-        )
-        return member.name if standard is None else f"{folder}/{standard}" if folder else standard
+        folder = member.name[: member.name.rfind("/") + 1]
+        if member is self._manifest_member:
+            return folder + MANIFEST
+        return folder + HISTORY if member is self._history_member else member.name
 
     def finish(self, number: int, history: str, now: datetime) -> Stage:
         """Write the manifest stamped with `number`, and `history`; the whole archive."""

@@ -14,12 +14,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from hubrepo.features.packages.manifest import MAX_AUTHOR
 from hubrepo.kernel.accounts import Organisation, OrganisationRef
 from hubrepo.kernel.blobs import Blob
 from hubrepo.kernel.db import Base, Id, Instant, name_type
 
 MAX_NAME = 128
-MAX_AUTHOR = 255
 MAX_ALIAS = 64
 LATEST = "latest"
 
@@ -39,7 +39,7 @@ class Package(Base):
 
     @classmethod
     def named(cls, organisation: OrganisationRef, name: str) -> Select["Package"]:
-        """The package of that name in `organisation`. There is no other way to ask for one."""
+        """The package of that name in `organisation`."""
         return select(cls).where(cls.organisation_id == organisation.id, cls.name == name)
 
 

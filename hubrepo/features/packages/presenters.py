@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from hubrepo.features.packages.catalogue import AliasFacts, Listed, PackageFacts, VersionFacts
 from hubrepo.features.packages.models import Alias, Package, Version
-from hubrepo.kernel.audit import Event
 from hubrepo.kernel.base import content_hash, iso_micros, iso_seconds
 
 
@@ -80,16 +79,4 @@ def tombstone_facts(name: str, version: VersionFacts) -> dict[str, object]:
         "summary": version.summary,
         "tombstone_reason": version.tombstone_reason,
         "tombstoned_at": iso_seconds(version.tombstoned_at) if version.tombstoned_at else None,
-    }
-
-
-def event_json(event: Event) -> dict[str, object]:
-    """An event of a package's log."""
-    return {
-        "id": event.id,
-        "at": iso_micros(event.at),
-        "actor": event.actor,
-        "action": event.action,
-        "outcome": event.outcome,
-        "details": event.details,
     }

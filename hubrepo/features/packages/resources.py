@@ -60,6 +60,11 @@ class BelowPackages(Resource):
             name if isinstance(parent, PackagesResource) else parent.package_name
         )
 
+    @property
+    def subject(self) -> str:
+        """What refusals here are about, as the audit names it."""
+        return f"package:{self.package_name}"
+
 
 class PackageResource(BelowPackages):
     """`/api/packages/<name>`."""

@@ -10,6 +10,9 @@ from hubrepo.features.packages.models import LATEST, MAX_ALIAS, MAX_NAME
 from hubrepo.features.packages.settings import PackageSettings
 from hubrepo.kernel.base import Invalid, nfc
 
+# An answer does not send back megabytes of nonsense.
+MOST_SHOWN = 1000
+
 _NAME = re.compile(r"\w[\w.\-]*")
 _ALIAS = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _FORK = re.compile(r"(.+)@([0-9]{1,9})")
@@ -50,7 +53,7 @@ def registered_name(body: object) -> str:
     if not isinstance(body, dict):
         raise Invalid("body must be a JSON object")
     if extra := sorted(set(body) - {"name"}):
-        raise Invalid(f"unexpected fields: {extra!r}")
+        raise Invalid(f"unexpected fields: {extra!r}"[:MOST_SHOWN])
     name = body.get("name")
     if isinstance(name, str):
         name = name.strip()

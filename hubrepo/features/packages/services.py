@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from hubrepo.features.packages import errors, events
@@ -22,8 +22,15 @@ from hubrepo.kernel.db import Rows, insert_if_absent
 
 CASCADE_REASON = "package tombstoned"
 
-# A version's block in the history changes only by a tombstone, which makes it another entry.
-entry_text: Callable[[Entry], str] = lru_cache(maxsize=16_384)(render_entry)
+# A version's block in the history changes only by a tombstone, which makes it another entry. Long
+# ones are rendered each time, so that what is remembered stays within some 16 MiB.
+MOST_REMEMBERED = 2048
+_remembered = lru_cache(maxsize=4096)(render_entry)
+
+
+def entry_text(entry: Entry) -> str:
+    """The block of a version in the history."""
+    return (_remembered if len(entry.description) <= MOST_REMEMBERED else render_entry)(entry)
 
 
 class PackageService:
@@ -75,10 +82,10 @@ class PackageService:
         )
 
     def _alias(self, package: Package, name: str) -> Alias | None:
-        own = Alias.organisation_id == self._organisation.id
-        return self._db.scalar(
-            select(Alias).where(own, Alias.package_id == package.id, Alias.name == name)
-        )
+        return self._db.scalar(select(Alias).where(self._aliases_of(package), Alias.name == name))
+
+    def _aliases_of(self, package: Package) -> ColumnElement[bool]:
+        return and_(Alias.organisation_id == self._organisation.id, Alias.package_id == package.id)
 
     def _insert(self, name: str) -> bool:
         return insert_if_absent(
@@ -127,7 +134,9 @@ class PackageService:
 
     def _check_quota(self) -> None:
         own = self._db.scalar(
-            select(Organisation.max_versions).where(Organisation.id == self._organisation.id)
+            select(Organisation.max_versions)
+            .where(Organisation.id == self._organisation.id)
+            .with_for_update()
         )
         limit = own if own is not None else self._max_versions
         if limit and self._published() >= limit:
@@ -215,7 +224,7 @@ class PackageService:
         """Remove the bytes of a version and the aliases to it; `latest` moves down."""
         removed = self._db.scalars(
             delete(Alias)
-            .where(Alias.package_id == package.id, Alias.number == version.number)
+            .where(self._aliases_of(package), Alias.number == version.number)
             .returning(Alias.name)
         ).all()
         version.tombstoned_at, version.tombstone_reason = self._now, reason
@@ -254,7 +263,7 @@ class PackageService:
         rows = self._db.execute(
             select(Version.number, Version.blob_id).where(*live).order_by(Version.number)
         ).all()
-        self._db.execute(delete(Alias).where(Alias.package_id == package.id))
+        self._db.execute(delete(Alias).where(self._aliases_of(package)))
         self._db.execute(
             update(Version)
             .where(*live)

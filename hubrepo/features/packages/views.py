@@ -25,7 +25,7 @@ from hubrepo.features.packages.resources import (
     VersionsResource,
 )
 from hubrepo.features.packages.services import entry_text
-from hubrepo.kernel.audit import events_of
+from hubrepo.kernel.audit import event_json, events_of
 from hubrepo.kernel.base import Invalid
 from hubrepo.kernel.blobs import BlobMissing, Stage, blob_reader
 from hubrepo.kernel.idempotency import answer_once
@@ -101,12 +101,12 @@ def show_log(context: PackageResource, request: Any) -> list[object]:
     events, more = page.cut(
         events_of(
             request.db, context.packages.organisation.id,
-            subject=f"package:{package.name}", before=page.after_number(), limit=page.fetch,
+            subject=f"package:{package.name}", before=page.after_guid(), limit=page.fetch,
         )
     )  # fmt: skip
     if more:
-        link_next(request, page, events[-1].id)
-    return [presenters.event_json(event) for event in events]
+        link_next(request, page, events[-1].guid)
+    return [event_json(event) for event in events]
 
 
 @view_config(context=VersionsResource, request_method="GET", permission=READ, renderer="json")
@@ -142,9 +142,6 @@ def publish(context: VersionsResource, request: Any) -> Response:
 
 
 def _read_upload(context: VersionsResource, request: Any) -> Form[Stage]:
-    if not (request.content_type or "").startswith("multipart/form-data"):
-        read_fields(request)
-        return Form()
     own = context.packages.organisation.max_upload_size
     limit = own if own is not None else request.registry.upload_settings.max_size
     return read_form(request, "file", request.registry.store.stage, limit)

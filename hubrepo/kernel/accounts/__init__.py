@@ -15,6 +15,7 @@ from hubrepo.kernel.accounts.services import (
     SCOPES,
     AccountService,
     Limits,
+    count_bytes,
     reserve_bytes,
     touch_key,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "QuotaExceeded",
     "QuotaSettings",
     "User",
+    "count_bytes",
     "reserve_bytes",
     "touch_key",
     "verify_key",

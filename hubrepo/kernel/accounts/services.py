@@ -79,7 +79,8 @@ class AccountService:
 
     def user(self, username: str) -> User:
         """The user of that name. Raises NoSuchUser."""
-        found = self._db.scalar(select(User).where(User.username == nfc(username)))
+        name = nfc(username) if is_one_line(username) else ""
+        found = self._db.scalar(select(User).where(User.username == name))
         if found is None:
             raise errors.NoSuchUser(username)
         return found
@@ -127,11 +128,8 @@ class AccountService:
 
         Raises NoSuchUser, also for a member of another organisation: there is nobody of that name here.
         """
-        user = self._db.scalar(select(User).where(User.username == nfc(username)))
         try:
-            if user is None:
-                raise errors.NoSuchUser(username)
-            self._db.delete(self._membership(organisation, user))
+            self._db.delete(self._membership(organisation, self.user(username)))
         except errors.NotAMember:
             raise errors.NoSuchUser(username) from None
         self._audit.record(events.MemberRemoved(username), organisation.id)
@@ -204,15 +202,16 @@ class AccountService:
     def revoke_key(self, prefix: str, organisation: Organisation | None = None) -> ApiKey:
         """Make a key useless, at once and in every process; doing it again changes nothing.
 
-        `prefix` may be written with or without `kpf_`. Raises NoSuchKey, also for a key of another
-        organisation than the one given.
+        `prefix` may be written with or without `kpf_`, or be the whole key. Raises NoSuchKey, also
+        for a key of another organisation than the one given.
         """
-        query = select(ApiKey).where(ApiKey.prefix == prefix.removeprefix("kpf_"))
+        digits = prefix.removeprefix("kpf_").partition("_")[0]
+        query = select(ApiKey).where(ApiKey.prefix == (digits if is_one_line(digits) else ""))
         if organisation is not None:
             query = query.where(ApiKey.organisation_id == organisation.id)
         key = self._db.scalar(query)
         if key is None:
-            raise errors.NoSuchKey(prefix)
+            raise errors.NoSuchKey(digits[:8])
         if key.revoked_at is None:
             key.revoked_at = self._now
             self._audit.record(events.KeyRevoked(key.prefix), key.organisation_id)
@@ -228,20 +227,29 @@ def touch_key(db: Session, key_id: int, now: datetime) -> None:
     db.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=now))
 
 
-def reserve_bytes(db: Session, organisation_id: int, size: int, hub_limit: int) -> None:
+def count_bytes(db: Session, organisation_id: int, size: int) -> tuple[int, int | None]:
     """Count `size` more bytes (fewer, if negative) as kept by an organisation.
 
-    Holds the organisation's row until the transaction ends. `hub_limit` counts where the
-    organisation has no limit of its own; 0 is none. Raises QuotaExceeded.
+    How many it keeps now, and its own limit. Holds the organisation's row until the transaction ends.
     """
-    stored, own_limit = db.execute(
+    row = db.execute(
         update(Organisation)
         .where(Organisation.id == organisation_id)
         .values(stored_bytes=Organisation.stored_bytes + size)
         .returning(Organisation.stored_bytes, Organisation.max_stored_bytes)
     ).one()
+    return row.stored_bytes, row.max_stored_bytes
+
+
+def reserve_bytes(db: Session, organisation_id: int, size: int, hub_limit: int) -> None:
+    """Count `size` more bytes, if the organisation may keep them.
+
+    `hub_limit` counts where the organisation has no limit of its own; 0 is none. Raises
+    QuotaExceeded.
+    """
+    stored, own_limit = count_bytes(db, organisation_id, size)
     limit = own_limit if own_limit is not None else hub_limit
-    if size > 0 and limit and stored > limit:
+    if limit and stored > limit:
         raise errors.QuotaExceeded(
             f"the organisation may keep {limit} bytes (hubrepo.quotas.max_stored_bytes); "
             f"this would make it {stored}"

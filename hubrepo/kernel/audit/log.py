@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hubrepo.kernel.audit.models import Event
-from hubrepo.kernel.base import HubError, one_line
+from hubrepo.kernel.base import HubError, iso_micros, one_line, redact
 
 DONE = "done"
 REFUSED = "refused"
+
+# An event stays for ever, so what strangers write into it is cut.
+MOST_SHOWN = 500
+MOST_ACTION = 64
 
 
 class Happening(Protocol):
@@ -46,11 +51,15 @@ class Refusal:
     status: int
     code: str
     message: str
+    path: str | None = None
 
     @classmethod
-    def of(cls, action: str, subject: str, error: HubError) -> "Refusal":
-        """The refusal of `action` that ended in `error`."""
-        return cls(action, subject, error.status, error.code, error.message)
+    def of(cls, action: str, subject: str, error: HubError, path: str | None = None) -> "Refusal":
+        """The refusal of `action` that ended in `error`; at the URL `path`, if it was asked there."""
+        message = redact(error.message)[:MOST_SHOWN]
+        asked_at = path and redact(path)[:MOST_SHOWN]
+        action = one_line(action)[:MOST_ACTION]
+        return cls(action, subject, error.status, error.code, message, asked_at)
 
 
 class AuditLog:
@@ -80,7 +89,7 @@ class AuditLog:
                 actor=self._actor.name,
                 action=event.action,
                 outcome=outcome,
-                subject=one_line(event.subject)[:500],
+                subject=redact(one_line(event.subject))[:MOST_SHOWN],
                 details=details,
                 request_id=self._request_id,
             )
@@ -92,13 +101,30 @@ def events_of(
     organisation_id: int,
     *,
     subject: str | None = None,
-    before: int | None = None,
+    before: UUID | None = None,
     limit: int | None = 100,
 ) -> Sequence[Event]:
-    """The newest events of an organisation, of one subject if given, below the id `before`."""
-    query = select(Event).where(Event.organisation_id == organisation_id)
+    """The newest events of an organisation, of one subject if given, older than the one named `before`."""
+    own = Event.organisation_id == organisation_id
+    query = select(Event).where(own)
     if subject is not None:
         query = query.where(Event.subject == subject)
     if before is not None:
-        query = query.where(Event.id < before)
+        query = query.where(
+            Event.id < select(Event.id).where(own, Event.guid == before).scalar_subquery()
+        )
     return db.scalars(query.order_by(Event.id.desc()).limit(limit)).all()
+
+
+def event_json(event: Event) -> dict[str, object]:
+    """An event as organisations see it."""
+    return {
+        "id": str(event.guid),
+        "at": iso_micros(event.at),
+        "actor": event.actor,
+        "action": event.action,
+        "outcome": event.outcome,
+        "subject": event.subject,
+        "details": event.details,
+        "request_id": event.request_id,
+    }

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import JSON, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hubrepo.kernel.db import Base, Id, Instant
+from hubrepo.kernel.db import Base, Guid, Id, Instant
 
 
 class Event(Base):
@@ -22,6 +22,8 @@ class Event(Base):
     )
 
     id: Mapped[Id]
+    # What organisations see: the numbers would tell each of them how much the others do.
+    guid: Mapped[Guid]
     at: Mapped[datetime] = mapped_column(Instant)
     organisation_id: Mapped[int | None]
     actor: Mapped[str] = mapped_column(String(255))

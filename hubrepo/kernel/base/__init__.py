@@ -18,11 +18,13 @@ from hubrepo.kernel.base.errors import (
     UnsupportedMedia,
 )
 from hubrepo.kernel.base.ids import new_guid, random_hex, random_text
+from hubrepo.kernel.base.logs import redact
 from hubrepo.kernel.base.names import is_one_line, is_slug, nfc, one_line
-from hubrepo.kernel.base.paging import Page
+from hubrepo.kernel.base.paging import BadCursor, Page
 from hubrepo.kernel.base.settings import Line, lines_of, read_section, setting
 
 __all__ = [
+    "BadCursor",
     "Clock",
     "Conflict",
     "Forbidden",
@@ -52,6 +54,7 @@ __all__ = [
     "random_hex",
     "random_text",
     "read_section",
+    "redact",
     "repr_digest",
     "setting",
 ]

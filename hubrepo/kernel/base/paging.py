@@ -3,10 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
 from hubrepo.kernel.base.errors import Invalid
 
 Row = TypeVar("Row")
+
+
+class BadCursor(Invalid):
+    """A cursor that no listing has given."""
+
+    code = "bad-cursor"
+    message = "'cursor' is not one that this listing gave"
 
 
 @dataclass(frozen=True)
@@ -28,9 +36,16 @@ class Page:
         return rows[: self.limit], True
 
     def after_number(self) -> int | None:
-        """`after` for listings that are ordered by a number."""
+        """`after` for listings that are ordered by a number. Raises BadCursor."""
         if self.after is None:
             return None
         if not (self.after.isascii() and self.after.isdigit() and len(self.after) < 10):
-            raise Invalid("'cursor' is not one that this listing gave")
+            raise BadCursor
         return int(self.after)
+
+    def after_guid(self) -> UUID | None:
+        """`after` for listings of things that are named by GUIDs. Raises BadCursor."""
+        try:
+            return UUID(self.after) if self.after is not None else None
+        except ValueError:
+            raise BadCursor from None

@@ -11,6 +11,7 @@ from hubrepo.kernel.blobs.services import BlobReader, BlobService, adopt_orphans
 from hubrepo.kernel.blobs.stores import BlobMissing, Stage, Store, open_store
 
 __all__ = [
+    "STAGE_GRACE",
     "Blob",
     "BlobMissing",
     "BlobReader",

@@ -15,7 +15,7 @@ import transaction
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from hubrepo.kernel.accounts import Organisation, OrganisationRef, reserve_bytes
+from hubrepo.kernel.accounts import Organisation, OrganisationRef, count_bytes, reserve_bytes
 from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs.models import Blob, references
 from hubrepo.kernel.blobs.stores import Stage, Store, StoreFull, StoreUnavailable
@@ -148,7 +148,11 @@ def sweep(database: Database, store: Store) -> int:
         # A few at a time: others want to write too.
         with database.write() as db:
             doomed = _doomed_after(db, last)
-            removed += sum(_remove(db, store, blob, guid) for blob, guid in doomed)
+            gone = [blob for blob, guid in doomed if _remove(db, store, blob, guid)]
+            # In one order, so that two sweeps never wait for each other.
+            for owner in sorted({blob.organisation_id for blob in gone}):
+                count_bytes(db, owner, -sum(b.size for b in gone if b.organisation_id == owner))
+            removed += len(gone)
             last = doomed[-1][0].id if doomed else last
         if len(doomed) < SWEEP_AT_ONCE:
             return removed
@@ -175,7 +179,6 @@ def _remove(db: Session, store: Store, blob: Blob, guid: UUID) -> bool:
     except (StoreUnavailable, StoreFull):
         log.exception("the bytes of released blob %d could not be removed yet", blob.id)
         return False
-    reserve_bytes(db, blob.organisation_id, -blob.size, 0)
     db.execute(delete(Blob).where(Blob.id == blob.id))
     return True
 
@@ -233,5 +236,5 @@ def _adopt(database: Database, owner: int, digest: str, size: int, *, dry_run: b
             doomed_at=moment,
         )
         if fresh:
-            reserve_bytes(db, owner, size, 0)
+            count_bytes(db, owner, size)
         return fresh

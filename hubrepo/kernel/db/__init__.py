@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pyramid_retry import IRetryableError
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError, TimeoutError  # noqa: A004
 from sqlalchemy.orm import Session
 from zope.sqlalchemy import register
 
 from hubrepo.kernel.base import HubError, Unavailable
+from hubrepo.kernel.db.afterwards import Afterwards
 from hubrepo.kernel.db.database import Database, DatabaseSettings, insert_if_absent
 from hubrepo.kernel.db.migrations import is_current, upgrade
 from hubrepo.kernel.db.rows import RememberedRows, Rows
@@ -60,7 +61,7 @@ def rows_of(request: Any) -> Rows:
 
 def _busy_or_bug(error: SQLAlchemyError) -> HubError | None:
     """The answer to a database that is busy or away; None for what is a defect of ours."""
-    if isinstance(error, OperationalError) or IRetryableError.providedBy(error):
+    if isinstance(error, OperationalError | TimeoutError) or IRetryableError.providedBy(error):
         return Unavailable("the database is busy, try again", headers=RETRY_AFTER)
     return None
 
@@ -77,6 +78,7 @@ def includeme(config: Any) -> None:
     config.registry.migrations = []
     config.registry.migrate_on_start = settings.migrate_on_start
     config.registry.database = Database(settings.database, settings.database_busy_timeout)
+    config.registry.afterwards = Afterwards(config.registry.database)
     config.add_directive("add_migrations", add_migrations)
     config.add_migrations(Path(__file__).parent / "migrations" / "versions")
     config.add_request_method(session_of, "db", reify=True)

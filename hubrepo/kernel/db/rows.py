@@ -13,9 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select
 
-# A remembered result is at most this long, and so many are remembered at once.
+# A remembered result has at most so many rows and characters, and so many are remembered at once.
 MOST_ROWS = 64
-MOST_RESULTS = 4096
+MOST_TEXT = 16 * 1024
+MOST_RESULTS = 1024
 
 NO_VALUES: Mapping[str, Hashable] = {}
 
@@ -56,12 +57,16 @@ class Memory:
         return results.get(key) if held == state else None
 
     def put(self, state: object, key: Hashable, rows: Sequence[Any]) -> None:
-        """Remember `rows`, unless they are many."""
+        """Remember `rows`, unless they are many or long."""
         held, results = self._held
         if held != state or len(results) >= MOST_RESULTS:
             self._held = (state, results) = (state, {})
-        if len(rows) <= MOST_ROWS:
+        if len(rows) <= MOST_ROWS and _length(rows) <= MOST_TEXT:
             results[key] = rows
+
+
+def _length(rows: Sequence[Any]) -> int:
+    return sum(len(cell) for row in rows for cell in row if isinstance(cell, str))
 
 
 class RememberedRows(Rows):

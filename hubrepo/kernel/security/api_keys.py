@@ -1,6 +1,5 @@
 """The authenticator of `Authorization: Api-Key kpf_…`."""
 
-import logging
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,14 +8,11 @@ from typing import Any
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from sqlalchemy.exc import SQLAlchemyError
 
 from hubrepo.kernel.accounts import SCOPES, KeyHolder, KeyRefused, touch_key, verify_key
 from hubrepo.kernel.base import setting
 from hubrepo.kernel.security.errors import KeyNotAccepted, TooManyFailures
 from hubrepo.kernel.security.identity import Identity
-
-log = logging.getLogger(__name__)
 
 SCHEME = "api-key"
 TOUCH_EVERY = timedelta(minutes=1)
@@ -57,7 +53,10 @@ def by_api_key(request: Any) -> Identity | None:
         request.registry.throttle.fail(request.remote_addr or "")
         raise KeyNotAccepted(holder.organisation_id, holder.prefix)
     if holder.last_used_at is None or holder.last_used_at + TOUCH_EVERY < request.now:
-        request.add_finished_callback(lambda request: _touch(request, holder.key_id))
+        key_id, moment = holder.key_id, request.now
+        request.registry.afterwards.write(
+            f"that key {key_id} was used", lambda db: touch_key(db, key_id, moment)
+        )
     return Identity(
         holder.organisation,
         f"key:kpf_{holder.prefix}",
@@ -72,11 +71,3 @@ def _look_up(request: Any, plain: str) -> KeyHolder | KeyRefused:
     # Not in the request's own transaction: that would take the right to write before the body is read.
     with closing(request.registry.database.rows()) as rows:
         return verify_key(rows, plain, request.now)
-
-
-def _touch(request: Any, key_id: int) -> None:
-    try:
-        with request.registry.database.write() as db:
-            touch_key(db, key_id, request.now)
-    except SQLAlchemyError:
-        log.warning("could not note that key %d was used", key_id, exc_info=True)

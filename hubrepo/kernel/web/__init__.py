@@ -9,7 +9,13 @@ from hubrepo.kernel.web.bodies import Form, UploadSettings, read_fields, read_fo
 from hubrepo.kernel.web.errors import RequestRefused
 from hubrepo.kernel.web.methods import Methods, exact_path
 from hubrepo.kernel.web.paging import link_next, page_of
-from hubrepo.kernel.web.requests import is_safe, reify, request_id, settle_request_class
+from hubrepo.kernel.web.requests import (
+    is_safe,
+    make_router,
+    reify,
+    request_id,
+    settle_request_class,
+)
 from hubrepo.kernel.web.resources import Resource, RootResource, add_mount
 from hubrepo.kernel.web.sections import add_section, refuse_unknown_settings
 from hubrepo.kernel.web.tweens import Metrics
@@ -21,6 +27,7 @@ __all__ = [
     "RootResource",
     "UploadSettings",
     "link_next",
+    "make_router",
     "page_of",
     "read_fields",
     "read_form",
@@ -44,7 +51,7 @@ class JSON:
 
 
 def attempts(request: Any) -> int | None:
-    """How often a request may be tried: an upload once, since its body would have to be copied."""
+    """How often a request may be tried. A large body once: to read it again it would be copied."""
     return 1 if is_safe(request) or (request.content_length or 0) > 64 * 1024 else None
 
 

@@ -83,7 +83,7 @@ def read_fields(request: Any) -> object:
     if not length:
         return {}
     if kind == "multipart/form-data":
-        return read_form(request, "", _Nowhere, 0).fields
+        return _read_multipart(request, None, _Nowhere, 0).fields
     if kind not in {"application/json", "application/x-www-form-urlencoded"}:
         raise UnsupportedMedia(
             f'Unsupported media type "{request.headers.get("Content-Type", "")}" in request.'
@@ -127,13 +127,22 @@ def _read_json(body: bytes) -> object:
 def read_form(request: Any, name: str, new_sink: Callable[[], SinkT], max_size: int) -> Form[SinkT]:
     """Parse a multipart body in one pass; the bytes of the file part `name` go to a new sink.
 
-    A repeated field or file: the last one wins. Other files are skipped. Raises Invalid, having
-    discarded the file.
+    A repeated field or file: the last one wins. Other files are skipped, and in any other notation
+    there are none. Raises Invalid, UnsupportedMedia, having discarded the file.
     """
+    if parse_options_header(request.content_type or "")[0] == "multipart/form-data":
+        return _read_multipart(request, name, new_sink, max_size)
+    read_fields(request)
+    return Form()
+
+
+def _read_multipart(
+    request: Any, name: str | None, new_sink: Callable[[], SinkT], max_size: int
+) -> Form[SinkT]:
     form: Form[SinkT] = Form()
     limits = request.registry.upload_settings
     overhead = limits.max_fields_size + MIB
-    if name and (request.content_length or 0) > max_size + overhead:
+    if name is not None and (request.content_length or 0) > max_size + overhead:
         raise FileTooLarge(max_size)
     try:
         _FormReader(form, name, new_sink, max_size, limits.max_fields_size).read(_events(request))
@@ -171,7 +180,7 @@ class _FormReader(Generic[SinkT]):
     def __init__(
         self,
         form: Form[SinkT],
-        name: str,
+        name: str | None,
         new_sink: Callable[[], SinkT],
         max_size: int,
         max_fields: int,

@@ -91,7 +91,7 @@ def render(error: HubError, request: Any) -> Response:
             observe(RequestRefused(request, error))
     shapes: dict[str, Shape] = request.registry.error_shapes
     path = request.environ["PATH_INFO"] + "/"
-    mount = max((each for each in shapes if path.startswith(each)), key=len)
+    mount = max((each for each in shapes if path.startswith(each)), key=len, default="/")
     response = Response(orjson.dumps(shapes[mount](error)), status=error.status)
     response.headerlist[:] = [
         ("Content-Type", "application/json"),

@@ -10,7 +10,7 @@ import binascii
 from typing import Any
 from urllib.parse import urlencode
 
-from hubrepo.kernel.base import Invalid, Page
+from hubrepo.kernel.base import BadCursor, Invalid, Page
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -44,9 +44,9 @@ def _after(cursor: str | None) -> str | None:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (UnicodeError, binascii.Error):
-        raise Invalid("'cursor' is not one that this listing gave") from None
+        raise BadCursor from None
     if not text or "\0" in text:
-        raise Invalid("'cursor' is not one that this listing gave")
+        raise BadCursor
     return text
 
 
@@ -54,4 +54,4 @@ def link_next(request: Any, page: Page, last: object) -> None:
     """Tell the client where the next page is: behind the thing named `last`."""
     cursor = base64.urlsafe_b64encode(str(last).encode()).rstrip(b"=").decode("ascii")
     query = urlencode({"limit": page.limit, "cursor": cursor})
-    request.response.headers["Link"] = f'<{request.path_url}?{query}>; rel="next"'
+    request.response.headers["Link"] = f'<{request.path}?{query}>; rel="next"'

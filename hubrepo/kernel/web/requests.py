@@ -12,7 +12,7 @@ else:
     # Python 3.11's own takes a lock that all requests share.
     from pyramid.decorator import reify
 
-__all__ = ["is_safe", "reify", "request_id", "settle_request_class"]
+__all__ = ["is_safe", "make_router", "reify", "request_id", "settle_request_class"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -36,4 +36,13 @@ def settle_request_class(config: Any) -> None:
     extensions = config.registry.queryUtility(IRequestExtensions)
     config.set_request_factory(type("HubRequest", (Request,), dict(extensions.descriptors)))
     config.commit()
-    extensions.descriptors.clear()
+
+
+def make_router(config: Any) -> Any:
+    """The WSGI application, whose requests have their properties already.
+
+    They stay registered for those who make requests of their own: `pviews`, `pshell`.
+    """
+    router = config.make_wsgi_app()
+    router.request_extensions = None
+    return router

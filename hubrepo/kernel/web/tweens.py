@@ -72,18 +72,23 @@ def observing(handler: Handler, registry: Any) -> Handler:
 
 
 def _log_access(request: Any, response: Response, seconds: float) -> None:
-    if access.isEnabledFor(logging.INFO):
-        access.info(
-            '%s %s "%s %s" %d %s %.1fms',
-            request.remote_addr or "-",
-            request.environ.get("hubrepo.actor", "-"),
-            one_line(request.method),
-            one_line(request.environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")),
-            response.status_code,
-            response.content_length if response.content_length is not None else "-",
-            seconds * 1000,
-            extra={"request_id": request.id},
-        )
+    if not access.isEnabledFor(logging.INFO):
+        return
+    length = response.content_length
+    facts = (
+        request.remote_addr or "-",
+        request.environ.get("hubrepo.actor", "-"),
+        one_line(request.method),
+        one_line(request.environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")),
+        response.status_code,
+        "-" if length is None else length,
+        seconds * 1000,
+    )
+    # Not `access.info`: that looks up who called it, for each request the same.
+    text = '%s %s "%s %s" %d %s %.1fms'
+    record = access.makeRecord(access.name, logging.INFO, __name__, 0, text, facts, None)
+    record.request_id = request.id
+    access.handle(record)
 
 
 def guarding_paths(handler: Handler, registry: Any) -> Handler:  # noqa: ARG001
@@ -98,7 +103,9 @@ def guarding_paths(handler: Handler, registry: Any) -> Handler:  # noqa: ARG001
                 return render(Invalid("the URL is not valid UTF-8"), request)
         if _CONTROL.search(raw):
             return render(Invalid("the URL has control characters"), request)
-        if "//" in raw:
+        if not raw.startswith("/"):
+            return render(Invalid("the URL has no path"), request)
+        if "//" in raw or "/@@" in raw:  # Pyramid's other notation for the name of a view
             return render(NotFound(), request)
         if _DOTTED.search(raw):
             return render(Invalid("the URL has '.' or '..' segments"), request)

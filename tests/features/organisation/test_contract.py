@@ -134,6 +134,7 @@ class TestKeys:
         issue(
             acme, label="two", user=user, scopes=["publish", "read"], expires_at=iso_seconds(expiry)
         )
+        acme.hub.registry.afterwards.settle()
         first, one, two = acme.get("/api/keys").json
         assert list(one) == list(two)
         assert first["prefix"] == acme.key[:12]
@@ -224,20 +225,29 @@ class TestKeys:
         assert acme.get("/api/keys").json[1]["revoked_at"] == before
 
     def test_a_key_elsewhere_is_a_key_nowhere(self, acme, beta):
-        prefix = beta.key[:12]
-        response = acme.delete(f"/api/keys/{prefix}", 404)
+        prefix = beta.key[4:12]
+        response = acme.delete(f"/api/keys/kpf_{prefix}", 404)
         nowhere = acme.delete("/api/keys/kpf_00000000", 404)
-        assert response.json["detail"].replace(prefix, "kpf_00000000") == nowhere.json["detail"]
+        assert response.json["detail"].replace(prefix, "00000000") == nowhere.json["detail"]
         beta.get("/api/packages")
 
     @pytest.mark.parametrize("prefix", ["x", "kpf_", "KPF_00000000", "%00", "é", "x" * 3000])
     def test_what_is_no_prefix_is_404(self, acme, prefix):
         assert acme.delete(f"/api/keys/{prefix}", "4*").status_int in {400, 404}
 
-    def test_a_whole_key_is_no_prefix(self, acme):
-        response = acme.delete(f"/api/keys/{acme.key}", 404)
-        acme.get("/api/packages")
-        assert list(response.json) == ["detail"]
+    def test_a_whole_key_is_revoked_and_its_secret_is_nowhere(self, acme):
+        leaked = acme.hub.issue_key(acme.slug)
+        acme.delete(f"/api/keys/{leaked}")
+        acme.delete(f"/api/keys/{leaked[:4]}00000000{leaked[12:]}", 404)
+        acme.call("DELETE", f"/api/members/{leaked}")
+        Client(acme.hub, acme.slug, leaked).get("/api/packages", 401)
+        assert leaked[13:] not in str([(each.subject, each.details) for each in acme.events()])
+
+    def test_a_narrowed_key_issues_none_that_may_do_more(self, acme):
+        narrow = Client(acme.hub, acme.slug, acme.hub.issue_key(acme.slug, scopes=["admin"]))
+        issued = narrow.send_json("POST", "/api/keys", {}, 201).json["key"]
+        Client(acme.hub, acme.slug, issued).publish("widget", status=403)
+        narrow.send_json("POST", "/api/keys", {"scopes": ["publish"]}, 403)
 
 
 class TestMembers:

@@ -105,7 +105,10 @@ class TestRefused:
         response = acme.call(method, path, body, content_type="application/json", status=status)
         [event] = refused(acme)
         assert (event.action, event.details["status"]) == (action, status)
-        assert event.subject == path
+        assert event.subject == (
+            path if path == "/api/packages" else f"package:{path.split('/')[3]}"
+        )
+        assert event.details["path"] == path
         assert event.actor == f"key:{acme.key[:12]}"
         assert event.request_id == response.headers["X-Request-Id"]
 

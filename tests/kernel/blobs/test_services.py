@@ -249,6 +249,12 @@ class TestOrphans:
         assert [stored.size for stored in store.list()] == [4]
         assert stored_bytes(database, organisation) == 4
 
+    def test_a_quota_does_not_protect_them(self, database, store, organisation):
+        with database.write() as db:
+            db.get(Organisation, organisation.id).max_stored_bytes = 1
+        assert adopt_orphans(database, store, self.LATER, dry_run=False).adopted == 1
+        assert sweep(database, store) == 1
+
     def test_looking_first_changes_nothing(self, database, store):
         assert adopt_orphans(database, store, self.LATER, dry_run=True).adopted == 1
         assert sweep(database, store) == 0

@@ -88,8 +88,8 @@ def test_the_audit_cannot_be_rewritten(database):
     with database.write() as db:
         db.execute(
             text(
-                "INSERT INTO audit_event (at, actor, action, outcome, subject, details)"
-                " VALUES ('2026-01-01', 'a', 'b', 'done', 'c', '{}')"
+                "INSERT INTO audit_event (guid, at, actor, action, outcome, subject, details)"
+                " VALUES ('1', '2026-01-01', 'a', 'b', 'done', 'c', '{}')"
             )
         )
     for statement in ("UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event"):

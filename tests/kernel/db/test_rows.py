@@ -117,4 +117,6 @@ def test_memory_is_bounded():
         memory.put(1, key, [()])
     assert memory.get(1, 0) is None
     assert memory.get(1, MOST_RESULTS * 2) == [()]
+    memory.put(1, "wide", [("x" * 20_000,)])
+    assert memory.get(1, "wide") is None
     assert memory.get(2, MOST_RESULTS * 2) is None

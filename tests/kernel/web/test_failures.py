@@ -6,9 +6,11 @@ import os
 import shutil
 
 import pytest
+from webob import Request
 
 from hubrepo.features.packages.catalogue import Catalogue
 from hubrepo.kernel.base.logs import LineFormatter
+from tests.support.archives import package_zip
 from tests.support.hub import Hub
 
 
@@ -99,6 +101,34 @@ def test_the_access_log_names_the_caller_without_the_key_and_is_one_line(acme, c
     assert f'key:{acme.key[:12]} "GET /api/packages/{acme.key[:12]}_…" 404' in known
     assert acme.key not in known
     assert len(forged.splitlines()) == 1
+
+
+def test_a_request_target_without_a_path_is_400(hub):
+    request = Request.blank("/", method="OPTIONS", environ={"PATH_INFO": "*"})
+    answer = request.get_response(hub.wsgi)
+    assert (answer.status_int, answer.json) == (400, {"detail": "the URL has no path"})
+
+
+def test_a_view_has_one_name(acme):
+    acme.publish("widget")
+    for path in ("/api/packages/widget/@@history", "/api/packages/@@", "/api/packages/widget/@@/"):
+        assert acme.get(path, 404).json == {"detail": "Not found."}
+
+
+def test_media_types_have_no_case_and_no_likes(acme):
+    content_type, body = acme.app.encode_multipart([], [("file", "x.zip", package_zip("widget"))])
+    likes = content_type.replace("form-data", "form-datax")
+    path = "/api/packages/widget/versions"
+    assert acme.call("POST", path, body, content_type=likes).status_int == 415
+    acme.call("POST", path, body, content_type=content_type.replace("multi", "MULTI"), status=201)
+    nameless = body.replace(b'name="file"', b'name=""')
+    acme.call("DELETE", "/api/packages/widget", nameless, content_type=content_type, status=204)
+
+
+def test_what_is_answered_and_kept_of_nonsense_is_short(acme):
+    answer = acme.send_json("POST", "/api/packages", {"x" * 100_000: 1}, status=400)
+    assert len(answer.body) < 2_000
+    assert max(len(str(event.details)) for event in acme.events()) < 2_000
 
 
 def test_metrics_count_requests_where_they_are_on(acme, hub, tmp_path):

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from hubrepo.kernel.base import HubError, Unavailable
 
@@ -36,22 +36,6 @@ class Stored:
     key: str
     size: int
     modified: datetime
-
-
-class Spool(Protocol):
-    """The file behind a stage."""
-
-    def write(self, data: bytes, /) -> object:
-        """Append bytes."""
-
-    def seek(self, offset: int, /) -> object:
-        """Go to an offset."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read from there."""
-
-    def close(self) -> None:
-        """Give the file back."""
 
 
 class Stage(ABC):

@@ -12,11 +12,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import func, select
 
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.db.database import Database
 
 HERE = Path(__file__).parent
+MIGRATION_LOCK = 0x68756272  # "hubr"
 
 _FOREIGN = "the database was written by a newer hub, or by one with other features"
 
@@ -34,6 +36,9 @@ def upgrade(database: Database, locations: Iterable[Path]) -> None:
     database.make_folder()
     config = _config(locations)
     with database.engine.execution_options(writes=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # Several hubs may start at once; on SQLite the right to write is lock enough.
+            connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "heads")

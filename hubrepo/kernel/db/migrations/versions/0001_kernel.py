@@ -58,6 +58,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_event",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("guid", sa.Uuid(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("organisation_id", sa.Integer(), nullable=True),
         sa.Column("actor", sa.String(length=255), nullable=False),
@@ -67,6 +68,7 @@ def upgrade() -> None:
         sa.Column("details", sa.JSON(), nullable=False),
         sa.Column("request_id", sa.String(length=16), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_event")),
+        sa.UniqueConstraint("guid", name=op.f("uq_audit_event_guid")),
         sqlite_autoincrement=True,
     )
     op.create_index(
