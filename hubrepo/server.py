@@ -4,6 +4,9 @@ PasteDeploy does not let `pserve hub.ini http_port=7001` replace a value that th
 one, so the port is replaced here.
 """
 
+import signal
+import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,4 +24,7 @@ def listen_at(listen: str, variables: Mapping[str, str]) -> str:
 def serve(application: Any, global_conf: Mapping[str, str], **settings: str) -> Any:
     """Serve until interrupted. The settings are waitress's own."""
     settings["listen"] = listen_at(settings["listen"], global_conf)
+    if threading.current_thread() is threading.main_thread():
+        # End as after Ctrl-C: connections closed, logs flushed, small writes written.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     return serve_paste(application, global_conf, **settings)
