@@ -192,18 +192,10 @@ class Catalogue:
         self, name: str
     ) -> tuple[PackageFacts, Sequence[VersionFacts], Sequence[AliasFacts]]:
         """A package, its versions, newest first, and its aliases by name. Raises PackageNotFound."""
-        rows = self._all(_DETAIL, name=name)
-        if not rows:
+        found = self._rows.read(_DETAIL, {"owner": self._owner, "name": name}, _detail)
+        if found is None:
             raise errors.PackageNotFound
-        versions: dict[int, VersionFacts] = {}
-        aliases = []
-        for row in rows:
-            version, alias = row[_SECOND:_THIRD], row[_THIRD:]
-            if version[0] is not None:
-                versions.setdefault(version[0], VersionFacts._make(version))
-            if alias[0] is not None:
-                aliases.append(AliasFacts._make(alias))
-        return PackageFacts._make(rows[0][:_SECOND]), list(versions.values()), sorted(aliases)
+        return found
 
     def packages(self, page: Page) -> Sequence[Listed]:
         """Packages by name, each with its highest and its newest live version."""
@@ -306,6 +298,22 @@ def entry_of(version: VersionFacts | Version, *, hashed: bool = True) -> Entry:
 
 def _origin(chapter: Chapter) -> tuple[str, int] | None:
     return chapter.entries[-1].forked_from if chapter.entries else None
+
+
+def _detail(
+    rows: Sequence[Any],
+) -> tuple[PackageFacts, Sequence[VersionFacts], Sequence[AliasFacts]] | None:
+    if not rows:
+        return None
+    versions: dict[int, VersionFacts] = {}
+    aliases = []
+    for row in rows:
+        version, alias = row[_SECOND:_THIRD], row[_THIRD:]
+        if version[0] is not None:
+            versions.setdefault(version[0], VersionFacts._make(version))
+        if alias[0] is not None:
+            aliases.append(AliasFacts._make(alias))
+    return PackageFacts._make(rows[0][:_SECOND]), tuple(versions.values()), tuple(sorted(aliases))
 
 
 def _listed(row: Sequence[Any]) -> Listed:

@@ -9,7 +9,7 @@ everything is read when it is asked for.
 
 import sqlite3
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Select
 
@@ -18,7 +18,16 @@ MOST_ROWS = 64
 MOST_TEXT = 16 * 1024
 MOST_RESULTS = 1024
 
+UNKNOWN = object()
 NO_VALUES: Mapping[str, Hashable] = {}
+
+
+Made = TypeVar("Made")
+
+
+def as_they_are(rows: Sequence[Any]) -> Sequence[Any]:
+    """The rows themselves."""
+    return rows
 
 
 class Rows:
@@ -27,11 +36,24 @@ class Rows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def read(
+        self,
+        statement: Select[*tuple[Any, ...]],
+        values: Mapping[str, Hashable],
+        make: Callable[[Sequence[Any]], Made],
+    ) -> Made:
+        """What `make` makes of all rows of `statement`, put together once, with these `values`.
+
+        It may be kept and given to others: `make` makes nothing that can be changed, always of the
+        same statement the same.
+        """
+        return make(self._connection.execute(statement, values).all())
+
     def all(
         self, statement: Select[*tuple[Any, ...]], values: Mapping[str, Hashable] = NO_VALUES
     ) -> Sequence[Any]:
-        """All rows of `statement`, put together once, with these `values` of its parameters."""
-        return self._connection.execute(statement, values).all()
+        """All rows."""
+        return self.read(statement, values, as_they_are)
 
     def first(
         self, statement: Select[*tuple[Any, ...]], values: Mapping[str, Hashable] = NO_VALUES
@@ -49,20 +71,20 @@ class Memory:
 
     def __init__(self, state: Callable[[], object]) -> None:
         self.state = state
-        self._held: tuple[object, dict[Hashable, Sequence[Any]]] = (None, {})
+        self._held: tuple[object, dict[Hashable, Any]] = (None, {})
 
-    def get(self, state: object, key: Hashable) -> Sequence[Any] | None:
-        """What was read under `key` in `state`, if it is known."""
+    def get(self, state: object, key: Hashable) -> Any:
+        """What was kept under `key` in `state`, or UNKNOWN."""
         held, results = self._held
-        return results.get(key) if held == state else None
+        return results.get(key, UNKNOWN) if held == state else UNKNOWN
 
-    def put(self, state: object, key: Hashable, rows: Sequence[Any]) -> None:
-        """Remember `rows`, unless they are many or long."""
+    def put(self, state: object, key: Hashable, made: object, rows: Sequence[Any]) -> None:
+        """Keep what was made of `rows`, unless they are many or long."""
         held, results = self._held
         if held != state or len(results) >= MOST_RESULTS:
             self._held = (state, results) = (state, {})
         if len(rows) <= MOST_ROWS and _length(rows) <= MOST_TEXT:
-            results[key] = rows
+            results[key] = made
 
 
 def _length(rows: Sequence[Any]) -> int:
@@ -87,18 +109,22 @@ class RememberedRows(Rows):
             self._opened = self._engine.connect()
         return self._opened
 
-    def all(
-        self, statement: Select[*tuple[Any, ...]], values: Mapping[str, Hashable] = NO_VALUES
-    ) -> Sequence[Any]:
-        """All rows of `statement`."""
+    def read(
+        self,
+        statement: Select[*tuple[Any, ...]],
+        values: Mapping[str, Hashable],
+        make: Callable[[Sequence[Any]], Made],
+    ) -> Made:
+        """What `make` makes of all rows of `statement`."""
         if self._state is None:
-            return self.connection.execute(statement, values).all()
+            return make(self.connection.execute(statement, values).all())
         key = (statement, *values.values())
-        rows = self._memory.get(self._state, key)
-        if rows is None:
+        made = self._memory.get(self._state, key)
+        if made is UNKNOWN:
             rows = self.connection.execute(statement, values).all()
-            self._memory.put(self._state, key, rows)
-        return rows
+            made = make(rows)
+            self._memory.put(self._state, key, made, rows)
+        return made  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Give the connection back."""

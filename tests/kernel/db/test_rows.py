@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, event, select
 from hubrepo.kernel.accounts import User
 from hubrepo.kernel.base import now
 from hubrepo.kernel.db import insert_if_absent
-from hubrepo.kernel.db.rows import MOST_RESULTS, MOST_ROWS, Memory
+from hubrepo.kernel.db.rows import MOST_RESULTS, MOST_ROWS, UNKNOWN, Memory
 from tests.support.hub import Hub
 
 NAMES = select(User.username).where(User.username >= bindparam("least")).order_by(User.username)
@@ -111,12 +111,12 @@ def test_readers_beside_a_writer_never_see_less_than_was_committed(database):
 
 def test_memory_is_bounded():
     memory = Memory(lambda: 1)
-    memory.put(1, "long", [()] * (MOST_ROWS + 1))
-    assert memory.get(1, "long") is None
+    memory.put(1, "long", "made", [()] * (MOST_ROWS + 1))
+    memory.put(1, "wide", "made", [("x" * 20_000,)])
+    assert memory.get(1, "long") is UNKNOWN
+    assert memory.get(1, "wide") is UNKNOWN
     for key in range(MOST_RESULTS * 2 + 1):
-        memory.put(1, key, [()])
-    assert memory.get(1, 0) is None
-    assert memory.get(1, MOST_RESULTS * 2) == [()]
-    memory.put(1, "wide", [("x" * 20_000,)])
-    assert memory.get(1, "wide") is None
-    assert memory.get(2, MOST_RESULTS * 2) is None
+        memory.put(1, key, key, [()])
+    assert memory.get(1, 0) is UNKNOWN
+    assert memory.get(1, MOST_RESULTS * 2) == MOST_RESULTS * 2
+    assert memory.get(2, MOST_RESULTS * 2) is UNKNOWN
