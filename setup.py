@@ -24,7 +24,6 @@ REQUIRES = [
     "orjson~=3.13",
     "argon2-cffi~=25.1",
     "click~=8.1",
-    "tomlkit~=0.13",
     "limits~=5.8",
     "prometheus-client~=0.22",
 ]

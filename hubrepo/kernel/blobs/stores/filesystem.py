@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -130,8 +131,9 @@ class FilesystemStore(Store):
         with _failures():
             self._rename(stage.path, key)
 
+    @abstractmethod
     def _rename(self, source: str, key: str) -> None:
-        raise NotImplementedError
+        """Make the stage at `source` the blob at `key`, at once and durably."""
 
     def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:  # noqa: ARG002
         """The file, standing at `start`."""
