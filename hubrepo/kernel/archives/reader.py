@@ -9,7 +9,6 @@ the claims: they are the real sizes, or else the archive is refused for lying.
 import stat
 import zlib
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import pairwise
 from typing import BinaryIO, Self
 
@@ -83,22 +82,16 @@ class Archive:
         _check_expansion(members, limits)
         return cls(file, tuple(members))
 
-    @cached_property
-    def root(self) -> str:
-        """`top/` if all the archive lies in that single folder, otherwise empty."""
-        return self.root_beside()
-
     def root_beside(self, *filenames: str) -> str:
-        """The root as it would be without the files of these names beside the top folder."""
+        """`top/` if all the archive lies in that single folder, otherwise empty.
+
+        Files of these names may lie beside the folder.
+        """
         ignored = set(map(folded, filenames))
         names = [each.name for each in self.members if folded(each.name) not in ignored]
         tops = {top + slash for top, slash, _ in (name.partition("/") for name in names)}
         top = tops.pop() if len(tops) == 1 else ""
         return top if top.endswith("/") else ""
-
-    def at_root(self, filename: str) -> Member | None:
-        """The file of that name at the root, whatever the case it is written in."""
-        return self.find(self.root, filename)
 
     def find(self, folder: str, filename: str) -> Member | None:
         """The file of that name in `folder` (empty, or ending in a slash), whatever its case."""

@@ -30,7 +30,7 @@ RECORDS = {
 
 
 def info(name, *, method=zipfile.ZIP_DEFLATED, mode=0o100644, extra=b""):
-    made = zipfile.ZipInfo("placeholder", (2024, 5, 17, 12, 30, 58))
+    made = zipfile.ZipInfo("renamed below", (2024, 5, 17, 12, 30, 58))
     made.filename = name  # the constructor would cut the name at a NUL
     made.compress_type, made.external_attr, made.extra = method, mode << 16, extra
     return made
@@ -485,11 +485,11 @@ class TestRoot:
         ],
     )
     def test_is_the_single_folder_that_holds_everything(self, names, root):
-        assert opened(zipped(*names)).root == root
+        assert opened(zipped(*names)).root_beside() == root
 
     def test_can_be_told_to_look_past_files_beside_the_folder(self):
         archive = opened(zipped("top/package.toml", "history.md"))
-        assert archive.root == ""
+        assert archive.root_beside() == ""
         assert archive.root_beside("HISTORY.md") == "top/"
         assert archive.root_beside("other.md") == ""
 
@@ -506,5 +506,6 @@ class TestRoot:
         ],
     )
     def test_a_file_is_found_there_in_any_case_and_nowhere_else(self, names, found):
-        member = opened(zipped(*names)).at_root("package.toml")
+        archive = opened(zipped(*names))
+        member = archive.find(archive.root_beside(), "package.toml")
         assert (member and member.name) == found
