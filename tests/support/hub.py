@@ -103,7 +103,6 @@ class Client:
             body=body,
             headers=headers,
             status=status,
-            expect_errors=True,
             environ={"SCRIPT_NAME": self.prefix},
         )
 

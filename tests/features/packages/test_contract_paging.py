@@ -15,6 +15,7 @@ def shelf(hub):
     client = hub.organisation()
     for number in range(7):
         client.send_json("POST", PACKAGES, {"name": f"p{number}"}, 201)
+    for _ in range(7):
         client.publish("p3")
     return client
 
