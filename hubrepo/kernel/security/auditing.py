@@ -30,7 +30,8 @@ def note_refusal(event: RequestRefused) -> None:
             _note_bad_key(request, error, error.organisation_id)
     elif not request.is_safe and request.environ.get("hubrepo.actor"):
         action = request.registry.methods.permission(request) or request.method
-        subject = getattr(request.context, "subject", None) or request.path_info
+        # A URL that cannot be walked has no context.
+        subject = getattr(getattr(request, "context", None), "subject", None) or request.path_info
         _note_attempt(request, Refusal.of(action, subject, error, request.path_info))
 
 

@@ -16,16 +16,19 @@ from hubrepo.kernel.web.requests import (
     request_id,
     settle_request_class,
 )
-from hubrepo.kernel.web.resources import Resource, RootResource, add_mount
+from hubrepo.kernel.web.resources import Resource, RootResource, add_host, add_mount, host_of
 from hubrepo.kernel.web.sections import add_section, refuse_unknown_settings
-from hubrepo.kernel.web.tweens import Metrics
+from hubrepo.kernel.web.traversal import Literal, Traverser
+from hubrepo.kernel.web.tweens import Metrics, add_hygiene
 
 __all__ = [
     "Form",
+    "Literal",
     "RequestRefused",
     "Resource",
     "RootResource",
     "UploadSettings",
+    "host_of",
     "link_next",
     "make_router",
     "page_of",
@@ -66,11 +69,15 @@ def includeme(config: Any) -> None:
     """Lay the ground that every other part stands on."""
     registry = config.registry
     registry.mounts, registry.known_settings = {}, {}
+    registry.hosts, registry.hygiene = {}, []
     registry.metrics, registry.clock = Metrics(), now
     config.add_directive("add_section", add_section)
     config.add_directive("add_mount", add_mount)
+    config.add_directive("add_host", add_host)
+    config.add_directive("add_hygiene", add_hygiene)
     registry.upload_settings = config.add_section(UploadSettings, "hubrepo.uploads")
     config.set_root_factory(RootResource)
+    config.add_traverser(Traverser, RootResource)
     config.set_default_permission(NOBODY)
     config.add_renderer("json", JSON)
     config.add_view_deriver(exact_path)

@@ -18,6 +18,7 @@ from hubrepo.kernel.base import Forbidden, HubError, NotFound, Unauthenticated
 log = logging.getLogger(__name__)
 
 Shape = Callable[[HubError], object]
+JSON_TYPE = "application/json"
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,10 @@ def detail(error: HubError) -> dict[str, object]:
     return {"detail": error.message, **error.fields}
 
 
-def add_error_shape(config: Any, mount: str, shape: Shape) -> None:
-    """Directive: errors below the path `mount` look as `shape` makes them."""
-    config.action(
-        ("error shape", mount), lambda: config.registry.error_shapes.update({mount: shape})
-    )
+def add_error_shape(config: Any, mount: str, shape: Shape, content_type: str = JSON_TYPE) -> None:
+    """Directive: errors below the path `mount` look as `shape` makes them: a JSON value, or a text."""
+    claimed = {mount: (shape, content_type)}
+    config.action(("error shape", mount), lambda: config.registry.error_shapes.update(claimed))
 
 
 def add_error_translation(
@@ -89,12 +89,15 @@ def render(error: HubError, request: Any) -> Response:
     if 400 <= error.status < 500:
         for observe in request.registry.refusal_observers:
             observe(RequestRefused(request, error))
-    shapes: dict[str, Shape] = request.registry.error_shapes
+    shapes: dict[str, tuple[Shape, str]] = request.registry.error_shapes
     path = request.environ["PATH_INFO"] + "/"
     mount = max((each for each in shapes if path.startswith(each)), key=len, default="/")
-    response = Response(orjson.dumps(shapes[mount](error)), status=error.status)
+    shape, content_type = shapes[mount]
+    value = shape(error)
+    body = value.encode() if isinstance(value, str) else orjson.dumps(value)
+    response = Response(body, status=error.status)
     response.headerlist[:] = [
-        ("Content-Type", "application/json"),
+        ("Content-Type", content_type),
         ("Content-Length", str(len(response.body))),
         *error.headers.items(),
     ]

@@ -21,12 +21,30 @@ class Resource:
 
 
 class RootResource(Resource):
-    """`/`. All it has are mounts."""
+    """`/`. All it has are mounts; on a host that was claimed for one of them, that one alone."""
 
     def __init__(self, request: Any) -> None:
         self.__parent__ = None
         self.__name__ = ""
         self.request = request
+
+    def __getitem__(self, name: str) -> "Resource":
+        if (hosts := self.request.registry.hosts) and hosts.get(
+            host_of(self.request), name
+        ) != name:
+            raise KeyError(name)
+        return super().__getitem__(name)
+
+
+def host_of(request: Any) -> str:
+    """The name of the host that was asked, in lower case, without its port."""
+    return spelled_host(request.host)
+
+
+def spelled_host(host: str) -> str:
+    """`host`, a name with or without a port, as it is compared."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower().rstrip(".")
 
 
 ResourceFactory = Callable[[Any, str], Resource]
@@ -48,3 +66,9 @@ def add_mount(config: Any, parent: type[Resource], name: str, factory: ResourceF
         mounts_of(config.registry, parent)[name] = factory
 
     config.action(("mount", parent, name), mount)
+
+
+def add_host(config: Any, host: str, name: str) -> None:
+    """Directive: on `host`, with whatever port, only the child `name` of the root is there."""
+    spelled = spelled_host(host)
+    config.action(("host", spelled), lambda: config.registry.hosts.update({spelled: name}))

@@ -1,19 +1,19 @@
 """What happens to every request before a view is looked for, and to every answer after."""
 
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram
 from pyramid.response import Response
 
-from hubrepo.kernel.base import Invalid, NotFound, one_line
+from hubrepo.kernel.base import Invalid, one_line
 from hubrepo.kernel.web.errors import internal_error, render
 
 access = logging.getLogger("hubrepo.access")
 
+# On every answer, unless its path has headers of its own.
 HYGIENE = (
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -21,9 +21,7 @@ HYGIENE = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
 )
 
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
-_DOTTED = re.compile(r"(?:^|/)\.\.?(?:/|$)")
-
+Headers = Sequence[tuple[str, str]]
 Handler = Callable[[Any], Response]
 
 
@@ -61,7 +59,8 @@ def observing(handler: Handler, registry: Any) -> Handler:
             response = internal_error(error, request)
         headers = response.headerlist
         present = {name for name, _ in headers}
-        headers.extend(each for each in HYGIENE if each[0] not in present)
+        hygiene = _hygiene(request.environ["PATH_INFO"], registry.hygiene)
+        headers.extend(each for each in hygiene if each[0] not in present)
         headers.append(("X-Request-Id", request.id))
         seconds = perf_counter() - started
         metrics.observe(request.method, response.status_code, seconds)
@@ -69,6 +68,21 @@ def observing(handler: Handler, registry: Any) -> Handler:
         return response
 
     return tween
+
+
+def add_hygiene(config: Any, mount: str, headers: Headers) -> None:
+    """Directive: every answer below the path `mount`, errors too, has these headers by default.
+
+    They take the place of those that all others have.
+    """
+    config.action(("hygiene", mount), lambda: config.registry.hygiene.append((mount, headers)))
+
+
+def _hygiene(path: str, claimed: Sequence[tuple[str, Headers]]) -> Headers:
+    for mount, headers in claimed:
+        if path.startswith(mount) and path[len(mount) : len(mount) + 1] in {"", "/"}:
+            return headers
+    return HYGIENE
 
 
 def _log_access(request: Any, response: Response, seconds: float) -> None:
@@ -92,7 +106,7 @@ def _log_access(request: Any, response: Response, seconds: float) -> None:
 
 
 def guarding_paths(handler: Handler, registry: Any) -> Handler:  # noqa: ARG001
-    """Tween: refuse paths that traversal would silently bend into others."""
+    """Tween: refuse what is no path at all, before anything reads it."""
 
     def tween(request: Any) -> Response:
         raw = request.environ["PATH_INFO"]
@@ -101,14 +115,8 @@ def guarding_paths(handler: Handler, registry: Any) -> Handler:  # noqa: ARG001
                 raw.encode("latin-1").decode("utf-8")
             except UnicodeError:
                 return render(Invalid("the URL is not valid UTF-8"), request)
-        if _CONTROL.search(raw):
-            return render(Invalid("the URL has control characters"), request)
         if not raw.startswith("/"):
             return render(Invalid("the URL has no path"), request)
-        if "//" in raw or "/@@" in raw:  # Pyramid's other notation for the name of a view
-            return render(NotFound(), request)
-        if _DOTTED.search(raw):
-            return render(Invalid("the URL has '.' or '..' segments"), request)
         return handler(request)
 
     return tween
