@@ -10,20 +10,27 @@ This part knows files and bytes only: no packages, no pages, no HTTP.
 
 from typing import Any
 
+from hubrepo.kernel.archives.deflate import GZIP_FRAME, BrokenDeflate, gzip_framed, inflated
 from hubrepo.kernel.archives.errors import ArchiveRefused, NotAnArchive
 from hubrepo.kernel.archives.limits import ArchiveLimits
 from hubrepo.kernel.archives.members import Member
+from hubrepo.kernel.archives.names import resolved
 from hubrepo.kernel.archives.reader import Archive
 from hubrepo.kernel.archives.writer import ArchiveWriter, Sink
 
 __all__ = [
+    "GZIP_FRAME",
     "Archive",
     "ArchiveLimits",
     "ArchiveRefused",
     "ArchiveWriter",
+    "BrokenDeflate",
     "Member",
     "NotAnArchive",
     "Sink",
+    "gzip_framed",
+    "inflated",
+    "resolved",
 ]
 
 

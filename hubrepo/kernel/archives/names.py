@@ -5,13 +5,40 @@ may be extracted on: not only on ours.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from hubrepo.kernel.archives.errors import ArchiveRefused, shown
 from hubrepo.kernel.archives.limits import ArchiveLimits, over_limit
 from hubrepo.kernel.base import is_one_line, nfc
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+
+Spelling = Callable[[str], str]
+
+
+def as_written(name: str) -> str:
+    """The name itself: one that could be spelled otherwise is refused."""
+    return name
+
+
+def resolved(name: str) -> str:
+    """The name as a URL means it: backslashes are slashes; `x/./y/../z` and `x//z` are `x/z`.
+
+    What is absolute, or would leave the archive, stays what it is, to be refused. The folder that
+    the archive is unpacked into has no name.
+    """
+    slashed = name.replace("\\", "/")
+    if slashed.startswith("/"):
+        return slashed
+    segments: list[str] = []
+    for segment in slashed.split("/"):
+        if segment == ".." and not segments:
+            return slashed
+        if segment == "..":
+            segments.pop()
+        elif segment not in {"", "."}:
+            segments.append(segment)
+    return "/".join(segments) + "/" * (slashed.endswith("/") and bool(segments))
 
 
 def folded(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import BinaryIO, Self
 
+from hubrepo.kernel.archives.deflate import CHUNK, BrokenDeflate, inflated
 from hubrepo.kernel.archives.directory import (
     Directory,
     Listed,
@@ -22,7 +23,13 @@ from hubrepo.kernel.archives.directory import (
 from hubrepo.kernel.archives.errors import ArchiveRefused, shown
 from hubrepo.kernel.archives.limits import ArchiveLimits, over_limit
 from hubrepo.kernel.archives.members import Member
-from hubrepo.kernel.archives.names import check_name, check_together, folded
+from hubrepo.kernel.archives.names import (
+    Spelling,
+    as_written,
+    check_name,
+    check_together,
+    folded,
+)
 from hubrepo.kernel.archives.records import (
     DEFERRED,
     DEFLATED,
@@ -43,8 +50,6 @@ from hubrepo.kernel.archives.records import (
     widened,
 )
 
-CHUNK = 256 * 1024
-
 # Below this a member may be as compressible as it likes: many honest small files are.
 _RATIO_MATTERS_FROM = 1024**2
 
@@ -64,19 +69,22 @@ class Archive:
         self.members = members
 
     @classmethod
-    def read_from(cls, file: BinaryIO, limits: ArchiveLimits) -> Self:
+    def read_from(cls, file: BinaryIO, limits: ArchiveLimits, spell: Spelling = as_written) -> Self:
         """Read what the archive in the seekable `file` says of itself.
 
-        Raises ArchiveRefused, naming the first member that breaks a rule; NotAnArchive if there is
-        no archive to speak of. Bytes before and after the archive are not looked at.
+        `spell` makes a member's name of the one that is written. A folder that it leaves no name
+        is the root's own, and no member. Raises ArchiveRefused, naming the first member that breaks
+        a rule; NotAnArchive if there is no archive to speak of. Bytes before and after the archive
+        are not looked at.
         """
         directory = find_directory(file, limits)
         members = []
         extents = []
         for listed in read_directory(file, directory):
-            member, start = _member(file, directory, listed, limits)
-            members.append(member)
+            member, start = _member(file, directory, listed, limits, spell)
             extents.append((start, member.offset + member.stored_size, member.name))
+            if member.name:
+                members.append(member)
         _check_apart(extents)
         check_together(member.name for member in members)
         _check_expansion(members, limits)
@@ -116,13 +124,16 @@ class Archive:
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """The content of `member` in pieces. It is verified once the last one has been taken."""
-        crc, left = 0, member.size
-        for piece in self._inflated(member) if member.is_deflated else self.stored(member):
-            left -= len(piece)
-            if left < 0:
-                raise ArchiveRefused("inflates to more than it claims", member.name)
-            crc = zlib.crc32(piece, crc)
-            yield piece
+        crc, left, pieces = 0, member.size, self.stored(member)
+        try:
+            for piece in inflated(pieces, member.size) if member.is_deflated else pieces:
+                left -= len(piece)
+                if left < 0:
+                    raise ArchiveRefused("inflates to more than it claims", member.name)
+                crc = zlib.crc32(piece, crc)
+                yield piece
+        except BrokenDeflate as error:
+            raise ArchiveRefused(str(error), member.name) from None
         if left:
             raise ArchiveRefused("inflates to less than it claims", member.name)
         if crc != member.crc:
@@ -134,32 +145,16 @@ class Archive:
         for at in range(member.offset, end, CHUNK):
             yield read_at(self._file, at, min(CHUNK, end - at))
 
-    def _inflated(self, member: Member) -> Iterator[bytes]:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        stored = self.stored(member)
-        left = member.size + 1  # one byte too many shows the lie; the rest of it is not inflated
-        while left and not inflater.eof:
-            source = inflater.unconsumed_tail or next(stored, b"")
-            try:
-                piece = inflater.decompress(source, min(CHUNK, left))
-            except zlib.error:
-                raise ArchiveRefused("has broken compressed data", member.name) from None
-            left -= len(piece)
-            if piece:
-                yield piece
-            elif not source:
-                raise ArchiveRefused("has compressed data that ends early", member.name)
-        if inflater.unused_data or next(stored, b""):
-            raise ArchiveRefused("has bytes after the end of its compressed data", member.name)
-
 
 def _member(
-    file: BinaryIO, directory: Directory, listed: Listed, limits: ArchiveLimits
+    file: BinaryIO, directory: Directory, listed: Listed, limits: ArchiveLimits, spell: Spelling
 ) -> tuple[Member, int]:
     """The member that `listed` speaks of, and where its local header begins."""
     entry = listed.entry
-    name, raw_name, comment, utf8 = _texts(listed)
-    check_name(name, limits)
+    written, raw_name, comment, utf8 = _texts(listed)
+    name = spell(written)
+    if name or not written.endswith(("/", "\\")):
+        check_name(name, limits)
     _check_kind(name, entry)
     start = entry.offset + directory.shift
     offset, local_extra = _check_local_header(file, directory, listed, name)

@@ -1,5 +1,6 @@
 """Hostile archives are made with zipfile, then bent into what zipfile would never write."""
 
+import gzip
 import io
 import struct
 import tracemalloc
@@ -10,7 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hubrepo.kernel.archives import Archive, ArchiveLimits, ArchiveRefused, NotAnArchive
+from hubrepo.kernel.archives import (
+    GZIP_FRAME,
+    Archive,
+    ArchiveLimits,
+    ArchiveRefused,
+    NotAnArchive,
+    gzip_framed,
+    resolved,
+)
 from hubrepo.kernel.archives.directory import LARGEST_DIRECTORY
 from hubrepo.kernel.archives.records import (
     END_FORMAT,
@@ -509,3 +518,62 @@ class TestRoot:
         archive = opened(zipped(*names))
         member = archive.find(archive.root_beside(), "package.toml")
         assert (member and member.name) == found
+
+
+class TestSpelling:
+    @pytest.mark.parametrize(
+        ("written", "name"),
+        [
+            ("a/b.txt", "a/b.txt"),
+            ("a\\b.txt", "a/b.txt"),
+            ("./a", "a"),
+            ("a/./b/../c", "a/c"),
+            ("a//b", "a/b"),
+            (".\\folder\\", "folder/"),
+            ("..dots/x", "..dots/x"),
+        ],
+    )
+    def test_a_name_may_be_resolved_as_a_url_means_it(self, written, name):
+        archive = Archive.read_from(io.BytesIO(zipped(written)), ArchiveLimits(), resolved)
+        assert [each.name for each in archive.members] == [name]
+
+    @pytest.mark.parametrize("written", ["./", ".\\", "a/../", ".//./"])
+    def test_the_folder_it_is_unpacked_into_is_no_member(self, written):
+        archive = Archive.read_from(io.BytesIO(zipped(written, "a")), ArchiveLimits(), resolved)
+        assert [each.name for each in archive.members] == ["a"]
+
+    @pytest.mark.parametrize(
+        ("written", "reason"),
+        [
+            ("../a", "leaves the archive"),
+            ("a/../../b", "leaves the archive"),
+            ("..\\a", "leaves the archive"),
+            ("/a", "has an absolute name"),
+            ("\\a", "has an absolute name"),
+            ("\\\\host\\share", "has an absolute name"),
+            ("C:\\a", "names a drive"),
+            ("a/..", "is no name"),
+            (".", "is no name"),
+        ],
+    )
+    def test_what_is_unsafe_stays_refused(self, written, reason):
+        with pytest.raises(ArchiveRefused, match=reason):
+            Archive.read_from(io.BytesIO(zipped(written)), ArchiveLimits(), resolved)
+
+    def test_names_that_resolve_to_one_are_in_the_archive_twice(self):
+        with pytest.raises(ArchiveRefused, match="'a' is in the archive twice"):
+            Archive.read_from(io.BytesIO(zipped("a", "./a")), ArchiveLimits(), resolved)
+
+    @pytest.mark.parametrize("written", ["./", "./a", "a//b", "a\\b"])
+    def test_as_they_are_written_none_of_these_is_taken(self, written):
+        with pytest.raises(ArchiveRefused):
+            opened(zipped(written))
+
+
+def test_a_stored_stream_is_a_gzip_file_once_framed():
+    content = b"a page " * 100_000
+    archive = opened(zipped(("page.html", content)))
+    (member,) = archive.members
+    framed = b"".join(gzip_framed(archive.stored(member), member.crc, member.size))
+    assert gzip.decompress(framed) == content
+    assert len(framed) == member.stored_size + GZIP_FRAME
