@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 # What the hub offers. A feature is its folder, its tests' folder, and its line here.
 FEATURES = (
     "hubrepo.features.packages",
+    "hubrepo.features.pages",
     "hubrepo.features.organisation",
 )
 

@@ -24,7 +24,7 @@ import hubrepo
 from hubrepo.kernel.accounts import SCOPES, AccountService, Limits, NewKey, Organisation
 from hubrepo.kernel.audit import Actor, AuditLog, Refusal, events_of
 from hubrepo.kernel.base import HubError, Misconfigured, iso_seconds, now, one_line
-from hubrepo.kernel.blobs import STAGE_GRACE, adopt_orphans, sweep
+from hubrepo.kernel.blobs import adopt_orphans, tidy
 from hubrepo.server import listen_at
 
 
@@ -318,7 +318,8 @@ def list_organisations(command: Command) -> None:
     """List the organisations, by slug."""
     with command.accounts("organisation:list", "organisations") as accounts:
         rows = [_organisation_row(each) for each in accounts.organisations()]
-    _table(("SLUG", "NAME", "CREATED", "BYTES", "MAX UPLOAD", "MAX BYTES", "MAX VERSIONS"), rows)
+    heads = ("SLUG", "NAME", "CREATED", "BYTES", "MAX UPLOAD", "MAX BYTES", "MAX VERSIONS")
+    _table((*heads, "MAX PAGES"), rows)
 
 
 def _organisation_row(organisation: Organisation) -> tuple[str, ...]:
@@ -326,6 +327,7 @@ def _organisation_row(organisation: Organisation) -> tuple[str, ...]:
         organisation.max_upload_size,
         organisation.max_stored_bytes,
         organisation.max_versions,
+        organisation.max_pages,
     )
     own = ("-" if limit is None else str(limit) for limit in limits)
     return (
@@ -345,18 +347,12 @@ limit_type = click.IntRange(0)
 @click.option("--max-upload-size", type=click.IntRange(1), help="Bytes of one upload.")
 @click.option("--max-stored-bytes", type=limit_type, help="Bytes kept in all; 0: no limit.")
 @click.option("--max-versions", type=limit_type, help="Versions published in all; 0: no limit.")
+@click.option("--max-pages", type=limit_type, help="Pages live at a time; 0: no limit.")
 @click.pass_obj
-def set_limits(
-    command: Command,
-    slug: str,
-    max_upload_size: int | None,
-    max_stored_bytes: int | None,
-    max_versions: int | None,
-) -> None:
+def set_limits(command: Command, /, slug: str, **limits: int | None) -> None:
     """Give an organisation limits of its own; one that is left out is the hub's again."""
     with command.accounts("organisation:limit", f"organisation:{slug}", slug) as accounts:
-        limits = Limits(max_upload_size, max_stored_bytes, max_versions)
-        accounts.set_limits(accounts.organisation(slug), limits)
+        accounts.set_limits(accounts.organisation(slug), Limits(**limits))
     click.echo(f"Set the limits of {slug}.")
 
 
@@ -462,20 +458,18 @@ def show_log(command: Command, slug: str, limit: int) -> None:
 )
 @click.pass_obj
 def gc(command: Command, dry_run: bool, grace: int) -> None:
-    """Remove bytes that nothing refers to: left by processes that died, or not removed in time.
+    """Remove what nobody will ask for again: bytes without a row, and what was kept long enough.
 
     Safe while the hub is serving.
     """
-    registry = command.registry
+    registry, hours = command.registry, timedelta(hours=grace)
     hubrepo.prepare_database(registry)
-    before = now() - timedelta(hours=grace)
-    orphans = adopt_orphans(registry.database, registry.store, before, dry_run=dry_run)
+    orphans = adopt_orphans(registry.database, registry.store, now() - hours, dry_run=dry_run)
     verb = "would be removed" if dry_run else "removed"
     click.echo(f"{orphans.adopted} blobs without a row ({orphans.adopted_bytes} bytes) {verb}")
     if not dry_run:
-        click.echo(f"{sweep(registry.database, registry.store)} released blobs removed in all")
-        stages = registry.store.sweep_stages(min(before, now() - STAGE_GRACE))
-        click.echo(f"{stages} stages of dead processes removed")
+        for what, count in tidy(registry, hours).items():
+            click.echo(f"{count} {what} removed")
     if orphans.unknown:
         click.echo(f"{orphans.unknown} files are of no organisation, and were left alone")
 

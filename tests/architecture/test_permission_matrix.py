@@ -11,6 +11,7 @@ import pytest
 
 from hubrepo.features.organisation import resources as organisation
 from hubrepo.features.packages import resources as packages
+from hubrepo.features.pages import resources as pages
 from hubrepo.kernel.accounts import ApiKey
 from hubrepo.kernel.web.operations import OperationsResource
 from tests.support.hub import Client, Hub
@@ -26,6 +27,12 @@ PATHS = {
     packages.VersionResource: "/api/packages/widget/versions/1",
     packages.AliasesResource: "/api/packages/widget/aliases",
     packages.AliasResource: "/api/packages/widget/aliases/stable",
+    pages.PagesResource: "/api/pages",
+    pages.PageResource: "/api/pages/docs",
+    pages.PublicationsResource: "/api/pages/docs/publications",
+    pages.RollbackResource: "/api/pages/docs/rollback",
+    pages.DifferenceResource: "/api/pages/docs/publications/1/diff/1",
+    pages.PublishedResource: "/pages/{slug}/docs/",
     organisation.SelfResource: "/api/organisation",
     organisation.KeysResource: "/api/keys",
     organisation.KeyResource: "/api/keys/kpf_00000000",
@@ -41,10 +48,11 @@ CREDENTIALS = (
 
 
 def prepared(hub: Hub) -> Client:
-    """An organisation with a package, a version and an alias."""
+    """An organisation with a package, a version, an alias and a page."""
     client = hub.organisation()
     client.publish("widget")
     client.send_json("PUT", "/api/packages/widget/aliases/stable", {"version": 1})
+    client.publish_page("docs")
     return client
 
 
@@ -81,7 +89,8 @@ def credential(hub: Hub, owner: Client, kind: str) -> Client:
 
 
 def status(hub: Hub, method: str, path: str, kind: str) -> int:
-    return credential(hub, prepared(hub), kind).call(method, path).status_code
+    owner = prepared(hub)
+    return credential(hub, owner, kind).call(method, path.format(slug=owner.slug)).status_code
 
 
 def matrix(hub: Hub) -> str:
@@ -108,7 +117,7 @@ def test_every_view_answers_every_credential_as_the_table_says(
 
 
 def test_no_view_is_open_by_accident(hub: Hub):
-    """Only what runs the hub is open to everybody."""
+    """Only what runs the hub, and what is published, is open to everybody."""
     from pyramid.security import NO_PERMISSION_REQUIRED
 
     open_to_all = {
@@ -116,7 +125,7 @@ def test_no_view_is_open_by_accident(hub: Hub):
         for context, _, _, permission in hub.registry.methods
         if permission == NO_PERMISSION_REQUIRED
     }
-    assert open_to_all == {OperationsResource}
+    assert open_to_all == {OperationsResource, pages.PublishedResource}
 
 
 def test_every_permission_is_granted_to_some_role(hub: Hub):
@@ -126,6 +135,6 @@ def test_every_permission_is_granted_to_some_role(hub: Hub):
     asked = {
         permission
         for context, _, _, permission in hub.registry.methods
-        if context is not OperationsResource
+        if context not in {OperationsResource, pages.PublishedResource}
     }
     assert asked == granted

@@ -6,10 +6,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pyramid.exceptions import ConfigurationConflictError
-from sqlalchemy import Select
+from sqlalchemy import Select, UniqueConstraint
 
 import hubrepo
-from hubrepo.features.packages import catalogue
+from hubrepo.features.packages import catalogue as packages
+from hubrepo.features.pages import catalogue as pages
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.db import Base
 from hubrepo.kernel.security import OrganisationResource
@@ -28,6 +29,7 @@ FILES_OF_A_FEATURE = {
 # Names of their own, and why a reader would accept them.
 MORE_FILES = {
     "packages": {"catalogue.py", "drafts.py", "history.py", "manifest.py"},
+    "pages": {"bundles.py", "catalogue.py", "conventions.py", "rules.py", "visits.py"},
 }
 
 
@@ -74,20 +76,21 @@ def test_migrations_make_the_tables_that_the_models_describe(hub: Hub):
 
 def test_every_feature_table_belongs_to_an_organisation_in_its_unique_constraints():
     for table in Base.metadata.tables.values():
-        if table.name.startswith("packages_"):
+        if table.name.startswith(("packages_", "pages_")):
             assert "organisation_id" in table.columns, table.name
-            uniques = [
-                each for each in table.constraints if type(each).__name__ == "UniqueConstraint"
-            ]
+            uniques = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+            if "id" not in table.columns:
+                uniques.append(table.primary_key)
             assert uniques, table.name
             assert all("organisation_id" in each.columns for each in uniques), table.name
 
 
-def test_every_statement_that_reads_packages_asks_for_an_organisation():
+@pytest.mark.parametrize("catalogue", [packages, pages], ids=["packages", "pages"])
+def test_every_statement_that_reads_asks_for_an_organisation(catalogue):
     statements = {name: each for name, each in vars(catalogue).items() if isinstance(each, Select)}
     assert len(statements) >= 8
     for name, statement in statements.items():
-        assert "owner" in statement.compile().params, name
+        assert {"owner", "slug"} & statement.compile().params.keys(), name
 
 
 def settings(tmp_path: Path, **more: str) -> dict[str, str]:

@@ -31,6 +31,14 @@ def package_zip(name: str, author: str | None = "ann", **files: str | bytes) -> 
     )
 
 
+def page_zip(path: str | None, files: Mapping[str, str | bytes] | None = None) -> bytes:
+    """The archive of a page: its manifest unless `path` is None, then `files` (an index if None)."""
+    publish = {} if path is None else {"pages.toml": f'[publish]\npath = "{path}"\n'}
+    return make_zip(
+        {**publish, **({"index.html": f"<h1>{path}</h1>\n"} if files is None else files)}
+    )
+
+
 def read_zip(data: bytes) -> dict[str, bytes]:
     """The members of a ZIP, checked, in their order."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

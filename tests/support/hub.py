@@ -16,7 +16,7 @@ from hubrepo.kernel.audit import Actor, AuditLog, events_of
 from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import tidy
 from hubrepo.kernel.web import make_router
-from tests.support.archives import package_zip
+from tests.support.archives import package_zip, page_zip
 
 _numbers = itertools.count(1)
 
@@ -148,6 +148,31 @@ class Client:
         data = package_zip(name) if archive is None else archive
         path = f"/api/packages/{name}/versions"
         return self.upload(path, data, fields, status, headers=headers or {}).json
+
+    def publish_page(
+        self,
+        path: str | None = None,
+        files: Mapping[str, str | bytes] | None = None,
+        status: int = 201,
+        headers: Mapping[str, str] | None = None,
+        **fields: str,
+    ) -> Any:
+        """Publish a page; what the hub answered, as a value."""
+        archive = page_zip(path, files)
+        return self.upload("/api/pages", archive, fields, status, headers=headers or {}).json
+
+    def visit(
+        self, path: str, status: int = 200, method: str = "GET", **headers: str
+    ) -> TestResponse:
+        """What a stranger is answered at `path` of this organisation's pages."""
+        url = f"{self.prefix}/pages/{self.slug}/{quote(path, safe='/%?&=-_.~+,;:@!$()*')}"
+        return self.hub.app().request(
+            url,
+            method=method,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+            status=status,
+            environ={"SCRIPT_NAME": self.prefix},
+        )
 
     def download(self, name: str, number: int | str) -> bytes:
         """The bytes of a version."""

@@ -15,6 +15,7 @@ def organisation_json(organisation: Organisation) -> dict[str, object]:
             "max_upload_size": organisation.max_upload_size,
             "max_stored_bytes": organisation.max_stored_bytes,
             "max_versions": organisation.max_versions,
+            "max_pages": organisation.max_pages,
         },
     }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hubrepo.kernel.base import is_one_line
+from hubrepo.kernel.base import is_one_line, parse_toml
 
 MAX_SIZE = 256 * 1024
 MAX_AUTHOR = 255
@@ -85,20 +85,10 @@ def _decoded(raw: bytes) -> str:
         raise InvalidManifest(NOT_TOML) from None
 
 
-# tomllib takes time in the cube of the parts of a dotted key, so nobody gets to send many.
-_ENDLESS_KEY = re.compile(
-    r"""(?<![\w\\-])
-    (?: (?: [\w-]+ | "(?:[^"\\\n]|\\.)*" | '[^'\n]*' ) [\t ]*\.[\t ]* ){32}""",
-    re.ASCII | re.VERBOSE,
-)
-
-
 def _parsed(text: str, parse_float: Callable[[str], object] = float) -> dict[str, Any]:
-    if _ENDLESS_KEY.search(text):
-        raise InvalidManifest(NOT_TOML)
     try:
-        return tomllib.loads(text, parse_float=parse_float)
-    except (ValueError, RecursionError):  # ValueError also for integers of thousands of digits
+        return parse_toml(text, parse_float)
+    except ValueError:
         raise InvalidManifest(NOT_TOML) from None
 
 

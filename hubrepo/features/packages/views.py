@@ -26,11 +26,10 @@ from hubrepo.features.packages.resources import (
 )
 from hubrepo.features.packages.services import entry_text
 from hubrepo.kernel.audit import event_json, events_of
-from hubrepo.kernel.base import Invalid
-from hubrepo.kernel.blobs import BlobMissing, Stage, blob_reader
+from hubrepo.kernel.blobs import BlobMissing, blob_reader, read_upload
 from hubrepo.kernel.idempotency import answer_once
 from hubrepo.kernel.serving import Representation, respond
-from hubrepo.kernel.web import Form, link_next, page_of, read_fields, read_form
+from hubrepo.kernel.web import link_next, page_of, read_fields
 
 log = logging.getLogger(__name__)
 
@@ -123,13 +122,9 @@ def list_versions(context: VersionsResource, request: Any) -> list[object]:
 @view_config(context=VersionsResource, request_method="POST", permission=PUBLISH)
 def publish(context: VersionsResource, request: Any) -> Response:
     """The next version. No row is touched before the upload is checked and copied."""
-    form = _read_upload(context, request)
-    # Once the request is over the staged bytes are a blob, or nobody's.
-    request.add_finished_callback(lambda _: form.discard())
-    if form.file is None:
-        raise Invalid("no file provided")
-    wish = schemas.publish_wish(form.fields, request.registry.package_settings)
-    with form.file.reader() as file:
+    stage, fields = read_upload(request, context.packages.organisation)
+    wish = schemas.publish_wish(fields, request.registry.package_settings)
+    with stage.reader() as file:
         draft = Draft(file, request.registry.archive_limits, request.registry.store.stage)
     request.add_finished_callback(lambda _: draft.discard())
 
@@ -137,14 +132,8 @@ def publish(context: VersionsResource, request: Any) -> Response:
         version = context.packages.service.publish(context.package_name, draft, wish)
         return context.packages.present.version(context.package_name, version)
 
-    content = [form.file.digest, sorted(form.fields.items())]
+    content = [stage.digest, sorted(fields.items())]
     return answer_once(request, context.packages.organisation, content, 201, act)
-
-
-def _read_upload(context: VersionsResource, request: Any) -> Form[Stage]:
-    own = context.packages.organisation.max_upload_size
-    limit = own if own is not None else request.registry.upload_settings.max_size
-    return read_form(request, "file", request.registry.store.stage, limit)
 
 
 @view_config(context=VersionResource, request_method="GET", permission=READ, renderer="json")

@@ -26,6 +26,7 @@ class LimitsSet:
     max_upload_size: int | None
     max_stored_bytes: int | None
     max_versions: int | None
+    max_pages: int | None
 
     @property
     def subject(self) -> str:  # noqa: D102

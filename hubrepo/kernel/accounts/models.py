@@ -22,6 +22,7 @@ class Organisation(Base):
     max_upload_size: Mapped[int | None] = mapped_column(BigInteger)
     max_stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
     max_versions: Mapped[int | None] = mapped_column(BigInteger)
+    max_pages: Mapped[int | None] = mapped_column(BigInteger)
     stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
 
 

@@ -26,6 +26,7 @@ class Limits:
     max_upload_size: int | None = None
     max_stored_bytes: int | None = None
     max_versions: int | None = None
+    max_pages: int | None = None
 
 
 class AccountService:
@@ -74,6 +75,7 @@ class AccountService:
         organisation.max_upload_size = limits.max_upload_size
         organisation.max_stored_bytes = limits.max_stored_bytes
         organisation.max_versions = limits.max_versions
+        organisation.max_pages = limits.max_pages
         happened = events.LimitsSet(organisation.slug, **vars(limits))
         self._audit.record(happened, organisation.id)
 

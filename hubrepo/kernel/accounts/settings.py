@@ -27,3 +27,6 @@ class QuotaSettings:
         minimum=0,
         help="Package versions an organisation may publish, tombstoned ones included; 0: no limit.",
     )
+    max_pages: int = setting(
+        0, minimum=0, help="Pages an organisation may have live at a time; 0: no limit."
+    )

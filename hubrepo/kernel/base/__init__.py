@@ -22,6 +22,7 @@ from hubrepo.kernel.base.logs import redact
 from hubrepo.kernel.base.names import is_one_line, is_slug, nfc, one_line
 from hubrepo.kernel.base.paging import BadCursor, Page
 from hubrepo.kernel.base.settings import Line, lines_of, read_section, setting
+from hubrepo.kernel.base.toml import parse_toml
 
 __all__ = [
     "BadCursor",
@@ -51,6 +52,7 @@ __all__ = [
     "nfc",
     "now",
     "one_line",
+    "parse_toml",
     "random_hex",
     "random_text",
     "read_section",

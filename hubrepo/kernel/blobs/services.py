@@ -129,13 +129,18 @@ class BlobService:
 
     def release(self, *blob_ids: int) -> None:
         """Nothing refers to these blobs any more: their bytes go once the transaction has committed."""
-        for some in batched(blob_ids, RELEASE_AT_ONCE):
-            self._db.execute(update(Blob).where(Blob.id.in_(some)).values(doomed_at=self._now))
+        doom(self._db, blob_ids, self._now)
         self._manager.get().addAfterCommitHook(self._after_commit)
 
     def _after_commit(self, committed: bool) -> None:
         if committed:
             sweep(self._database, self._store)
+
+
+def doom(db: Session, blob_ids: Iterable[int], now: datetime) -> None:
+    """Let the next sweep remove these blobs, as far as nothing refers to them."""
+    for some in batched(blob_ids, RELEASE_AT_ONCE):
+        db.execute(update(Blob).where(Blob.id.in_(some)).values(doomed_at=now))
 
 
 def sweep(database: Database, store: Store) -> int:

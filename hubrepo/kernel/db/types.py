@@ -40,7 +40,7 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-def name_type(length: int) -> String:
+def name_type(length: int | None) -> String:
     """Text compared and sorted by code point on every database."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 

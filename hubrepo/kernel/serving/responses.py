@@ -1,6 +1,6 @@
 """Bytes → HTTP: validators, ranges, digests, disposition, and files handed to the server to send."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pyramid.response import Response
 
 from hubrepo.kernel.base import HubError, repr_digest
+from hubrepo.kernel.serving.files import CHUNK, pieces_of
 from hubrepo.kernel.serving.ranges import (
     RangeNotSatisfiable,
     Slice,
@@ -20,7 +21,8 @@ from hubrepo.kernel.serving.ranges import (
     wanted_slice,
 )
 
-CHUNK = 256 * 1024
+# Up to here a body is read at once: a file that is handed to the server costs more than it holds.
+SMALL = 64 * 1024
 
 Opener = Callable[[int, int], BinaryIO]
 
@@ -43,7 +45,12 @@ class PreconditionFailed(HubError):
 
 @dataclass(frozen=True)
 class Representation:
-    """What is about to be sent: `digest` is the hex SHA-256 of all of its `size` bytes."""
+    """What is about to be sent: `digest` is the hex SHA-256 of its content.
+
+    Its `size` bytes are the content itself, or with a `coding`, what the coding made of it, of which
+    no part can be asked for; then `digest` is any that no other bytes have. `headers` go on the
+    answer, before those that follow from the rest.
+    """
 
     digest: str
     size: int
@@ -51,26 +58,23 @@ class Representation:
     content_type: str
     cache_control: str
     filename: str | None = None
+    coding: str | None = None
+    headers: Sequence[tuple[str, str]] = ()
 
     @property
     def etag(self) -> str:
         """Strong: the same tag is the same bytes."""
-        return f'"{self.digest}"'
+        return f'"{self.digest}-{self.coding}"' if self.coding else f'"{self.digest}"'
 
 
 class _Bounded:
     """At most `length` bytes of a file, for servers that have no `wsgi.file_wrapper`."""
 
     def __init__(self, file: BinaryIO, length: int) -> None:
-        self._file, self._left = file, length
+        self._pieces, self.close = pieces_of(file, length), file.close
 
     def __iter__(self) -> Iterator[bytes]:
-        while self._left and (chunk := self._file.read(min(CHUNK, self._left))):
-            self._left -= len(chunk)
-            yield chunk
-
-    def close(self) -> None:
-        self._file.close()
+        return self._pieces
 
 
 def disposition(filename: str) -> str:
@@ -81,43 +85,52 @@ def disposition(filename: str) -> str:
     return f"attachment; filename*=utf-8''{quote(filename, safe='')}"
 
 
-def respond(request: Any, what: Representation, open_at: Opener) -> Response:
+def respond(request: Any, what: Representation, open_at: Opener, status: int = 200) -> Response:
     """The answer to a GET or HEAD of `what`. `open_at(start, length)` is asked only for what is sent.
 
+    What is sent with another status than 200 is sent whole, whatever the conditions of the request.
     Raises UnsatisfiableRange, PreconditionFailed, and whatever `open_at` raises.
     """
-    response = Response(status=200)
-    response.headerlist = _validators(what)
-    if_match = request.headers.get("If-Match")
-    if if_match is not None and not matches_strongly(if_match, what.etag):
-        raise PreconditionFailed
-    if _is_fresh(request, what):
-        response.status = 304
-        return response
-    part = _part(request, what)
-    if part is not None:
-        response.status = 206
-        response.headers["Content-Range"] = f"bytes {part.start}-{part.last}/{what.size}"
-    part = part or Slice(0, what.size)
-    response.headers["Content-Type"] = what.content_type
+    part = None
+    if status == 200:
+        if_match = request.headers.get("If-Match")
+        if if_match is not None and not matches_strongly(if_match, what.etag):
+            raise PreconditionFailed
+        if _is_fresh(request, what):
+            return Response(status=304, headerlist=_validators(what))
+        part = _part(request, what)
+    headers = _validators(what) if status == 200 else [*what.headers, _caching(what)]
+    headers.append(("Content-Type", what.content_type))
+    if what.coding is not None:
+        headers.append(("Content-Encoding", what.coding))
     if what.filename is not None:
-        response.headers["Content-Disposition"] = disposition(what.filename)
-    if request.method != "HEAD":
-        file = open_at(part.start, part.length)
-        wrapper = request.environ.get("wsgi.file_wrapper")
-        # WebOb drops the length when it is given an iterator, so it is set last.
-        response.app_iter = wrapper(file, CHUNK) if wrapper else _Bounded(file, part.length)
-    response.content_length = part.length
-    return response
+        headers.append(("Content-Disposition", disposition(what.filename)))
+    if part is not None:
+        status = 206
+        headers.append(("Content-Range", f"bytes {part.start}-{part.last}/{what.size}"))
+    part = part or Slice(0, what.size)
+    headers.append(("Content-Length", str(part.length)))
+    body = () if request.method == "HEAD" else _body(request, open_at, part)
+    return Response(status=status, headerlist=headers, app_iter=body)
+
+
+def _body(request: Any, open_at: Opener, part: Slice) -> Any:
+    file = open_at(part.start, part.length)
+    if part.length <= SMALL:
+        with file:
+            return list(pieces_of(file, part.length))
+    wrapper = request.environ.get("wsgi.file_wrapper")
+    return wrapper(file, CHUNK) if wrapper else _Bounded(file, part.length)
+
+
+def _caching(what: Representation) -> tuple[str, str]:
+    return "Cache-Control", what.cache_control
 
 
 def _validators(what: Representation) -> list[tuple[str, str]]:
-    headers = [
-        ("ETag", what.etag),
-        ("Cache-Control", what.cache_control),
-        ("Accept-Ranges", "bytes"),
-        ("Repr-Digest", repr_digest(what.digest)),
-    ]
+    headers = [*what.headers, ("ETag", what.etag), _caching(what), ("Accept-Ranges", "bytes")]
+    if what.coding is None:
+        headers.append(("Repr-Digest", repr_digest(what.digest)))
     if what.modified is not None:
         headers.append(("Last-Modified", format_datetime(what.modified, usegmt=True)))
     return headers
@@ -131,7 +144,7 @@ def _is_fresh(request: Any, what: Representation) -> bool:
 
 
 def _part(request: Any, what: Representation) -> Slice | None:
-    if request.method != "GET":
+    if request.method != "GET" or what.coding is not None:
         return None
     if not range_still_applies(request.headers.get("If-Range"), what.etag, what.modified):
         return None

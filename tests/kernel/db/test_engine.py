@@ -108,7 +108,8 @@ def test_a_database_that_was_never_migrated_is_not_current_and_migrating_twice_i
         upgrade(fresh, hub.registry.migrations)
         assert is_current(fresh, hub.registry.migrations)
     with fresh.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'of_the_future'")
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('of_the_future')")
     with pytest.raises(Misconfigured, match="newer hub"):
         is_current(fresh, hub.registry.migrations)
 

@@ -1,0 +1,12 @@
+"""What may be done with pages, and which role may do it. Reading what is published takes no permission."""
+
+READ = "pages:read"
+PUBLISH = "pages:publish"
+ROLL_BACK = "pages:roll-back"
+UNPUBLISH = "pages:unpublish"
+
+GRANTS = {
+    "read": (READ,),
+    "publish": (READ, PUBLISH, ROLL_BACK, UNPUBLISH),
+    "admin": (READ,),
+}

@@ -1,0 +1,144 @@
+"""What a page's own rules say of a path: where it leads, and which headers its file has."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import quote
+
+import orjson
+
+# Statuses with which the target is sent in place of what was asked for.
+REWRITES = frozenset({200, 404})
+
+SPLAT = "splat"
+PLACEHOLDER = re.compile(r"(?<=[/=]):([A-Za-z]\w*)", re.ASCII)
+_WILD = re.compile(r"(?<=/):([A-Za-z]\w*)|\*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """`source` leads to `target`. A forced one goes before a file that is there."""
+
+    source: str
+    target: str
+    status: int
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRule:
+    """Files that `source` matches have these headers: names in lower case, and values."""
+
+    source: str
+    headers: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Where a path leads: to a file of the page, to be sent in its place, or with 3xx to a URL.
+
+    A URL that begins with a slash begins at the page.
+    """
+
+    target: str
+    status: int
+
+    @property
+    def is_rewrite(self) -> bool:
+        """Whether the target is a file of the page."""
+        return self.status in REWRITES
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All rules of a publication, in the order of their lines."""
+
+    redirects: Sequence[Redirect] = ()
+    headers: Sequence[HeaderRule] = ()
+    _plain: dict[str, list[int]] = field(init=False, default_factory=dict)
+    _wild: list[tuple[int, "re.Pattern[str]"]] = field(init=False, default_factory=list)
+    _headers: list[tuple["re.Pattern[str]", HeaderRule]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        for number, rule in enumerate(self.redirects):
+            if is_wild(rule.source):
+                self._wild.append((number, pattern_of(rule.source)))
+            else:
+                self._plain.setdefault(key_of(rule.source), []).append(number)
+        self._headers.extend((pattern_of(rule.source), rule) for rule in self.headers)
+
+    def dump(self) -> str:
+        """As text, for `load`."""
+        return orjson.dumps({"redirects": self.redirects, "headers": self.headers}).decode()
+
+    @classmethod
+    def load(cls, text: str) -> Self:
+        """The rules that `dump` made a text of."""
+        known = orjson.loads(text)
+        return cls(
+            [Redirect(**each) for each in known["redirects"]],
+            [HeaderRule(**each) for each in known["headers"]],
+        )
+
+    def lead(self, path: str, *, forced: bool = False) -> Lead | None:
+        """Where `path` leads by the first rule that speaks of it; `forced`: the first forced one.
+
+        `path` is decoded, and begins with the slash of the page.
+        """
+        for number, values in self._matching(key_of(path)):
+            rule = self.redirects[number]
+            if rule.forced or not forced:
+                return Lead(_filled(rule, values), rule.status)
+        return None
+
+    def _matching(self, key: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+        found: list[tuple[int, Mapping[str, str]]] = [
+            (each, {}) for each in self._plain.get(key, ())
+        ]
+        for number, pattern in self._wild:
+            if match := pattern.fullmatch(key):
+                found.append((number, match.groupdict("")))
+        yield from sorted(found, key=lambda each: each[0])
+
+    def headers_for(self, path: str) -> dict[str, str]:
+        """The headers of the file at `path`; of two rules about one header the later counts."""
+        found: dict[str, str] = {}
+        for pattern, rule in self._headers:
+            if pattern.fullmatch(key_of(path)):
+                found.update(rule.headers)
+        return found
+
+
+def key_of(path: str) -> str:
+    """A path as rules compare it: with and without a trailing slash it is the same."""
+    return path.removesuffix("/")
+
+
+def names_in(source: str) -> list[str]:
+    """The names that a source gives to segments, and to what `*` matches."""
+    return [match[1] or SPLAT for match in _WILD.finditer(source)]
+
+
+def is_wild(source: str) -> bool:
+    """Whether a source speaks of more than one path."""
+    return bool(_WILD.search(source))
+
+
+def pattern_of(source: str) -> "re.Pattern[str]":
+    """What matches the keys that `source` speaks of: `/a/*` also `/a`, the folder itself."""
+    stem = source.removesuffix("/*")
+    pattern, at = "", 0
+    for match in _WILD.finditer(stem):
+        pattern += re.escape(stem[at : match.start()])
+        pattern += f"(?P<{match[1]}>[^/]+)" if match[1] else f"(?P<{SPLAT}>.*)"
+        at = match.end()
+    pattern += re.escape(key_of(stem[at:]))
+    rest = f"(?:/(?P<{SPLAT}>.*))?" if stem != source else ""
+    return re.compile(pattern + rest, re.DOTALL)
+
+
+def _filled(rule: Redirect, values: Mapping[str, str]) -> str:
+    if rule.status in REWRITES:
+        return PLACEHOLDER.sub(lambda match: values[match[1]], rule.target)
+    return PLACEHOLDER.sub(lambda match: quote(values[match[1]]), rule.target)

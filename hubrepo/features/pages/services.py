@@ -1,0 +1,235 @@
+"""The rules of pages: what may be live where, what a swap changes, what is kept of what was."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, select
+from sqlalchemy.orm import Session
+
+from hubrepo.features.pages import errors, events
+from hubrepo.features.pages.bundles import Bundle
+from hubrepo.features.pages.catalogue import Catalogue, PageFacts
+from hubrepo.features.pages.models import LivePage, Page, Publication, PublishedFile
+from hubrepo.features.pages.settings import PageSettings
+from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
+from hubrepo.kernel.audit import AuditLog
+from hubrepo.kernel.blobs import BlobService, Stage, doom
+from hubrepo.kernel.db import Database, Rows, insert_if_absent
+
+FORGET_AT_ONCE = 20
+SECOND = timedelta(seconds=1)
+
+
+class PageService:
+    """Changes the pages of one organisation, and tells the audit.
+
+    What is live changes under a lock on the organisation, so that two publishers see each other. Locks
+    are taken in one order everywhere: page, blob, organisation.
+    """
+
+    def __init__(
+        self,
+        db: Session,
+        organisation: OrganisationRef,
+        blobs: BlobService,
+        audit: AuditLog,
+        now: datetime,
+        settings: PageSettings,
+        max_pages: int = 0,
+    ) -> None:
+        self._db, self._organisation, self._blobs, self._audit = db, organisation, blobs, audit
+        self._now, self._settings, self._max_pages = now, settings, max_pages
+        self._catalogue = Catalogue(Rows(db.connection()), organisation)
+
+    def publish(self, bundle: Bundle, stage: Stage, published_by: str) -> PageFacts:
+        """Make the staged archive live at its path, in place of what is.
+
+        Raises PathOverlaps, QuotaExceeded.
+        """
+        owner = self._organisation.id
+        insert_if_absent(self._db, Page, organisation_id=owner, path=bundle.path, head=0)
+        page = self._page(bundle.path)
+        blob = self._blobs.put(stage)
+        live = self._live_or_free(page)
+        page.head += 1
+        publication = Publication(
+            organisation_id=owner,
+            page_id=page.id,
+            number=page.head,
+            published_at=self._now,
+            published_by=published_by,
+            digest=blob.digest,
+            size=blob.size,
+            files=bundle.served,
+            blob_id=blob.id,
+            rules=bundle.rules.dump() if bundle.rules is not None else None,
+        )
+        self._db.add(publication)
+        self._db.flush()
+        key = {"organisation_id": owner, "publication_id": publication.id}
+        self._db.execute(insert(PublishedFile), [key | each._asdict() for each in bundle.entries])
+        previous = self._swap(page, live, publication)
+        self._forget(page, publication)
+        facts = facts_of(page, publication)
+        self._audit.record(
+            events.PagePublished(
+                page.path,
+                facts.number,
+                facts.digest,
+                previous,
+                published_by,
+                facts.size,
+                facts.files,
+            )
+        )
+        return facts
+
+    def roll_back(self, path: str, number: int) -> PageFacts:
+        """Make a publication live again, also one of a page that was unpublished.
+
+        Raises NotPublished, PublicationNotFound, PathOverlaps, QuotaExceeded.
+        """
+        page = self._page(path)
+        publication = self._db.scalar(
+            select(Publication).where(self._of(page), Publication.number == number)
+        )
+        if publication is None:
+            raise errors.PublicationNotFound(number)
+        live = self._live_or_free(page)
+        if live is None or live.publication_id != publication.id:
+            previous = self._swap(page, live, publication)
+            self._audit.record(events.PageRolledBack(path, number, publication.digest, previous))
+        return facts_of(page, publication)
+
+    def unpublish(self, path: str, reason: str) -> None:
+        """Serve nothing there any more; what was is kept for a while. Raises NotPublished."""
+        page = self._page(path)
+        self._lock_organisation()
+        live = self._live(page)
+        if live is None:
+            raise errors.NotPublished
+        retired = self._retire(live)
+        self._db.delete(live)
+        page.changed_at = self._moment_after(page)
+        happened = events.PageUnpublished(path, retired.number, retired.digest, reason)
+        self._audit.record(happened)
+
+    def _page(self, path: str) -> Page:
+        """The page, which no other transaction changes until this one ends. Raises NotPublished."""
+        found = self._db.scalar(Page.at(self._organisation, path).with_for_update())
+        if found is None:
+            raise errors.NotPublished
+        return found
+
+    def _of(self, page: Page) -> ColumnElement[bool]:
+        return and_(
+            Publication.organisation_id == self._organisation.id, Publication.page_id == page.id
+        )
+
+    def _lock_organisation(self) -> int | None:
+        """Wait until nobody else changes what is live; the organisation's own limit of pages."""
+        return self._db.scalar(
+            select(Organisation.max_pages)
+            .where(Organisation.id == self._organisation.id)
+            .with_for_update()
+        )
+
+    def _live(self, page: Page) -> LivePage | None:
+        own = LivePage.organisation_id == self._organisation.id
+        return self._db.scalar(select(LivePage).where(own, LivePage.path == page.path))
+
+    def _live_or_free(self, page: Page) -> LivePage | None:
+        """What is live there, or None where something may be. Raises PathOverlaps, QuotaExceeded."""
+        own_limit = self._lock_organisation()
+        live = self._live(page)
+        if live is not None:
+            return live
+        if (other := self._catalogue.overlapping(page.path)) is not None:
+            raise errors.PathOverlaps(other)
+        limit = own_limit if own_limit is not None else self._max_pages
+        if limit and self._count_live() >= limit:
+            raise QuotaExceeded(
+                f"the organisation may have {limit} pages (hubrepo.quotas.max_pages)"
+            )
+        return None
+
+    def _count_live(self) -> int:
+        own = LivePage.organisation_id == self._organisation.id
+        return self._db.scalar(select(func.count()).select_from(LivePage).where(own)) or 0
+
+    def _swap(self, page: Page, live: LivePage | None, publication: Publication) -> int | None:
+        """Make `publication` what is live; the number of what was."""
+        previous = None if live is None else self._retire(live).number
+        if live is None:
+            live = LivePage(organisation_id=self._organisation.id, path=page.path, page_id=page.id)
+            self._db.add(live)
+        publication.retired_at = None
+        page.changed_at = self._moment_after(page)
+        live.publication_id = publication.id
+        live.published_at, live.changed_at = publication.published_at, page.changed_at
+        return previous
+
+    def _retire(self, live: LivePage) -> Publication:
+        retired = self._db.get_one(Publication, live.publication_id)
+        retired.retired_at = self._now
+        return retired
+
+    def _moment_after(self, page: Page) -> datetime:
+        now = self._now.replace(microsecond=0)
+        return now if page.changed_at is None else max(now, page.changed_at + SECOND)
+
+    def _forget(self, page: Page, live: Publication) -> None:
+        """Let go of what is kept no longer: too many of this page, too old ones of any."""
+        too_many = (
+            select(Publication)
+            .where(self._of(page), Publication.id != live.id)
+            .order_by(Publication.retired_at.desc(), Publication.number.desc())
+            .offset(self._settings.keep_publications)
+        )
+        too_old = retired_long_ago(self._settings, self._now).where(
+            Publication.organisation_id == self._organisation.id
+        )
+        for query in (too_many, too_old):
+            if blob_ids := forget(self._db, query):
+                self._blobs.release(*blob_ids)
+
+
+def retired_long_ago(settings: PageSettings, now: datetime) -> Select[Publication]:
+    """Publications that are kept no longer, of every page."""
+    if not settings.keep_days:
+        return select(Publication).where(false())
+    return select(Publication).where(
+        Publication.retired_at < now - timedelta(days=settings.keep_days)
+    )
+
+
+def forget(db: Session, which: Select[Publication]) -> list[int]:
+    """Remove publications and where their files lie, a few at a time; the blobs that they had."""
+    gone = db.scalars(which.limit(FORGET_AT_ONCE)).all()
+    for publication in gone:
+        db.execute(
+            delete(PublishedFile).where(
+                PublishedFile.organisation_id == publication.organisation_id,
+                PublishedFile.publication_id == publication.id,
+            )
+        )
+        db.delete(publication)
+    db.flush()
+    return [publication.blob_id for publication in gone]
+
+
+def forget_old(settings: PageSettings, database: Database, now: datetime) -> int:
+    """Let go of all that is kept no longer, wherever it is; how many publications."""
+    forgotten = 0
+    while True:
+        with database.write() as db:
+            blob_ids = forget(db, retired_long_ago(settings, now))
+            doom(db, blob_ids, now)
+        forgotten += len(blob_ids)
+        if len(blob_ids) < FORGET_AT_ONCE:
+            return forgotten
+
+
+def facts_of(page: Page, publication: Publication) -> PageFacts:
+    """What is live at a page now that `publication` is."""
+    own = {name: getattr(publication, name) for name in PageFacts._fields if name != "path"}
+    return PageFacts(path=page.path, **own)

@@ -1,0 +1,239 @@
+"""A visit: which file of which page an address means, and what it is answered with.
+
+Whoever comes is a stranger: no credential is looked at, and an organisation without pages answers as
+one that does not exist. What is sent comes straight from the published archive.
+"""
+
+import logging
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from pyramid.response import Response
+
+from hubrepo.features.pages.catalogue import Catalogue, FileFacts, Visited, prefixes, visited
+from hubrepo.features.pages.conventions import HEADERS, REDIRECTS
+from hubrepo.features.pages.rules import Lead
+from hubrepo.kernel.base import HubError, NotFound, is_one_line, nfc
+from hubrepo.kernel.blobs import BlobMissing, BlobReader
+from hubrepo.kernel.db import Rows
+from hubrepo.kernel.serving import (
+    Extent,
+    Representation,
+    content_type_of,
+    is_text,
+    respond_extent,
+)
+from hubrepo.kernel.web import host_of
+
+log = logging.getLogger(__name__)
+
+INDEX, NOT_FOUND = "index.html", "404.html"
+HIDDEN = frozenset({REDIRECTS, HEADERS})
+REVALIDATE = "public, no-cache"
+ATTEMPTS = 3
+
+# No `allow-same-origin`: a page is of no origin, and the hub's sessions are not its own.
+SANDBOX = (
+    "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals "
+    "allow-downloads allow-pointer-lock allow-presentation allow-orientation-lock"
+)
+# A page of no origin needs to be told that it may read its own files, like everybody else.
+OPEN = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "*"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("Cache-Control", REVALIDATE),
+)
+SANDBOXED = (("Content-Security-Policy", SANDBOX), *OPEN)
+PREFLIGHT = {
+    "Allow": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "86400",
+}
+
+NOTHING_HERE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{status} {title}</title>
+<style>
+body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 20vh auto; padding: 0 1.5rem; }}
+h1 {{ font-size: 1.5rem; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #16181d; color: #e8e8e8; }} }}
+</style>
+<h1>{title}</h1>
+<p>{sentence}</p>
+"""
+
+
+class Redirected(Response):  # type: ignore[misc]  # Pyramid has no types
+    """Leads elsewhere, to just what it says: WebOb would put a host and a scheme of its own before it."""
+
+    def __init__(self, status: int, location: str) -> None:
+        headers = [("Location", location), ("Content-Length", "0")]
+        super().__init__(status=status, headerlist=headers, app_iter=())
+
+    def __call__(self, _environ: Any, start_response: Any) -> Any:
+        """What WSGI asks."""
+        start_response(self.status, self.headerlist)
+        return self.app_iter
+
+
+@dataclass(frozen=True)
+class Address:
+    """What was asked for within a page: a file, or a folder with its slash; None: the page without one."""
+
+    path: str | None
+
+    @property
+    def in_rules(self) -> str:
+        """As the page's own rules spell it."""
+        return f"/{self.path or ''}"
+
+    @property
+    def file(self) -> str | None:
+        """The file that it may be."""
+        return self.path if self.path and not self.path.endswith("/") else None
+
+    @property
+    def index(self) -> str:
+        """The file that stands for it, if it is a folder."""
+        return f"{self.path.removesuffix('/')}/{INDEX}" if self.path else INDEX
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The files that may answer it."""
+        return (self.index,) if self.file is None else (self.file, self.index)
+
+    @property
+    def lacks_slash(self) -> bool:
+        """Whether, if it is a folder, relative links in its index would lead astray."""
+        return self.path is None or self.file is not None
+
+
+def answer(request: Any, slug: str, path: str) -> Response:
+    """The answer to a GET or HEAD of `/pages/<slug>/<path>`. Raises NotFound."""
+    if (host := request.registry.pages_host) and host_of(request) != host.name:
+        return Redirected(308, f"{request.scheme}://{host.address}{request.path_qs}")
+    path = nfc(path)
+    # No member has a name like that; nor would every database care to be asked.
+    if not is_one_line(path) or len(path) > request.registry.longest_address:
+        raise NotFound
+    for attempt in range(ATTEMPTS):
+        try:
+            if not attempt:
+                return _visit(request, request.rows, slug, path)
+            # A publication may have been let go of between its row and its bytes: what is there now?
+            with closing(request.registry.database.rows()) as rows:
+                return _visit(request, rows, slug, path)
+        except BlobMissing:
+            continue
+    log.error("the archive behind /pages/%s/%s is missing", slug, path)
+    raise NotFound
+
+
+def _visit(request: Any, rows: Rows, slug: str, path: str) -> Response:
+    pages = prefixes(path)
+    wanted = {file for page in pages for file in _within(path, page).candidates}
+    found = visited(rows, slug, pages, sorted(wanted | {NOT_FOUND}))
+    if found is None:
+        raise NotFound
+    return _Visit(request, rows, found).answer(_within(path, found.path))
+
+
+def _within(path: str, page: str) -> Address:
+    """`path` as seen from `page`, which it begins with."""
+    return Address(path[len(page) + 1 :] if len(path) > len(page) else None)
+
+
+class _Visit:
+    """One visit of a page that is there."""
+
+    def __init__(self, request: Any, rows: Rows, page: Visited) -> None:
+        self._request, self._page, self._rules = request, page, page.rules
+        self._catalogue = Catalogue(rows, page.organisation)
+
+    def answer(self, address: Address) -> Response:
+        """The file that is asked for, or where it is, or what the page says when it has none."""
+        forced = self._rules.lead(address.in_rules, forced=True)
+        if forced is None and (response := self._plain(address)) is not None:
+            return response
+        lead = forced or self._rules.lead(address.in_rules)
+        if lead is None:
+            return self._missing()
+        if lead.is_rewrite and address.path is None:
+            return self._add_slash()
+        return self._follow(lead)
+
+    def _plain(self, address: Address) -> Response | None:
+        files = self._page.files
+        if address.file is not None and address.file in files.keys() - HIDDEN:
+            return self._send(files[address.file])
+        if address.index not in files:
+            return None
+        return self._add_slash() if address.lacks_slash else self._send(files[address.index])
+
+    def _add_slash(self) -> Response:
+        request = self._request
+        query = f"?{request.query_string}" if request.query_string else ""
+        return Redirected(308, f"{request.path}/{query}")
+
+    def _follow(self, lead: Lead) -> Response:
+        if lead.is_rewrite:
+            address = Address(lead.target.removeprefix("/"))
+            files = self._catalogue.files(self._page.publication_id, address.candidates)
+            for path in address.candidates:
+                if path in files.keys() - HIDDEN:
+                    return self._send(files[path], lead.status)
+            return self._missing()
+        target, request = lead.target, self._request
+        if target.startswith("/"):
+            page = f"/pages/{request.context.slug}/{self._page.path}"
+            target = f"{quote(request.script_name)}{page}{target}"
+        if request.query_string and "?" not in target:
+            target, hash_, fragment = target.partition("#")
+            target = f"{target}?{request.query_string}{hash_}{fragment}"
+        return Redirected(lead.status, target)
+
+    def _missing(self) -> Response:
+        file = self._page.files.get(NOT_FOUND)
+        if file is None:
+            raise NotFound
+        return self._send(file, 404)
+
+    def _send(self, file: FileFacts, status: int = 200) -> Response:
+        page = self._page
+        headers = self._rules.headers_for(f"/{file.path}")
+        caching = headers.pop("cache-control", REVALIDATE)
+        kind = content_type_of(file.path)
+        charset = "; charset=utf-8" if file.is_utf8 and is_text(kind) else ""
+        what = Representation(
+            digest=file.digest,
+            size=file.size,
+            modified=page.changed_at if page.changed_at <= self._request.now else None,
+            content_type=headers.pop("content-type", kind + charset),
+            cache_control=caching if status == 200 else REVALIDATE,
+            headers=[(name.title(), value) for name, value in headers.items()],
+        )
+        extent = Extent(
+            file.offset, file.stored_size, file.size, file.crc, file.digest, file.stored_digest
+        )
+        reader = BlobReader(self._request.registry.store, page.organisation)
+        return respond_extent(
+            self._request, what, extent, partial(reader.open, page.digest), status
+        )
+
+
+def error_page(error: HubError) -> str:
+    """An error as visitors see it. It tells nothing of what is there and what is not."""
+    if error.status == 404:
+        title, sentence = "Not found", "There is nothing at this address."
+    else:
+        title, sentence = "Not possible", "The hub cannot answer this request."
+    return NOTHING_HERE.format(status=error.status, title=title, sentence=sentence)

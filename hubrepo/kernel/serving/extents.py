@@ -1,0 +1,95 @@
+"""Files that lie within a blob, as members of an archive do, sent without unpacking the archive."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, BinaryIO, cast
+
+from pyramid.response import Response
+from webob.acceptparse import AcceptEncodingValidHeader
+
+from hubrepo.kernel.archives import GZIP_FRAME, gzip_framed, inflated
+from hubrepo.kernel.serving.files import OneWayFile, cut, pieces_of
+from hubrepo.kernel.serving.responses import Opener, Representation, respond
+
+VARY = ("Vary", "Accept-Encoding")
+
+# Clients send a few short ones; what is longer is not worth remembering.
+_LONGEST_REMEMBERED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A file of `size` bytes that lies at `offset` of a blob, in `stored_size` bytes.
+
+    `digest` is the hex SHA-256 of its content, `crc` the CRC-32. A deflated one also has the digest
+    of the stream that is stored.
+    """
+
+    offset: int
+    stored_size: int
+    size: int
+    crc: int
+    digest: str
+    stored_digest: str | None = None
+
+
+def respond_extent(
+    request: Any, what: Representation, extent: Extent, open_at: Opener, status: int = 200
+) -> Response:
+    """The answer to a GET or HEAD of `extent`, which `what` describes; `open_at` opens its blob.
+
+    To a client that takes gzip a deflated one goes as it is stored, in a gzip frame; for others, and
+    where a range is asked for, it is inflated.
+    """
+    if extent.stored_digest is None:
+        open_file = _stored(extent, open_at)
+    elif "Range" not in request.headers and accepts_gzip(request.headers.get("Accept-Encoding")):
+        what = replace(
+            what, digest=extent.stored_digest, size=extent.stored_size + GZIP_FRAME, coding="gzip"
+        )
+        open_file = _framed(extent, open_at)
+    else:
+        open_file = _inflated(extent, open_at)
+    return respond(request, replace(what, headers=(*what.headers, VARY)), open_file, status)
+
+
+def _stored(extent: Extent, open_at: Opener) -> Opener:
+    return lambda start, length: open_at(extent.offset + start, length)
+
+
+def _framed(extent: Extent, open_at: Opener) -> Opener:
+    def make(stored: Iterator[bytes]) -> Iterator[bytes]:
+        return gzip_framed(stored, extent.crc, extent.size)
+
+    return _made(extent, open_at, make)
+
+
+def _inflated(extent: Extent, open_at: Opener) -> Opener:
+    return _made(extent, open_at, lambda stored: inflated(stored, extent.size))
+
+
+def _made(
+    extent: Extent, open_at: Opener, make: Callable[[Iterator[bytes]], Iterator[bytes]]
+) -> Opener:
+    def open_file(start: int, length: int) -> BinaryIO:
+        file = open_at(extent.offset, extent.stored_size)
+        pieces = make(pieces_of(file, extent.stored_size))
+        return cast("BinaryIO", OneWayFile(cut(pieces, start, length), length, file.close))
+
+    return open_file
+
+
+def accepts_gzip(header: str | None) -> bool:
+    """Whether an `Accept-Encoding` header takes gzip."""
+    if not header:
+        return False
+    return _accepts(header) if len(header) <= _LONGEST_REMEMBERED else _accepts.__wrapped__(header)
+
+
+@lru_cache(maxsize=256)
+def _accepts(header: str) -> bool:
+    try:
+        return bool(AcceptEncodingValidHeader(header).acceptable_offers(["gzip"]))
+    except ValueError:
+        return False
