@@ -32,6 +32,7 @@ TESTS = [
     "pytest~=9.0",
     "WebTest~=3.0.7",
     "hypothesis~=6.150",
+    "selenium~=4.40",
 ]
 
 CHECKS = [

@@ -19,6 +19,15 @@ class PublicationNotFound(NotFound):
         super().__init__(f"publication {number} not found")
 
 
+class PublicationLive(Conflict):
+    """What visitors see cannot be forgotten."""
+
+    code = "publication-live"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"publication {number} is live")
+
+
 class PathOverlaps(Conflict):
     """A live page lies above or below that path."""
 

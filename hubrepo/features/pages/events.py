@@ -39,6 +39,13 @@ class PageRolledBack(PageEvent):
 
 
 @dataclass(frozen=True)
+class PublicationForgotten(PageEvent):
+    """A past publication was removed before its time; its bytes go too, unless others have the same."""
+
+    action = "pages:forget"
+
+
+@dataclass(frozen=True)
 class PageUnpublished(PageEvent):
     """Nothing is served there any more."""
 

@@ -4,9 +4,10 @@ READ = "pages:read"
 PUBLISH = "pages:publish"
 ROLL_BACK = "pages:roll-back"
 UNPUBLISH = "pages:unpublish"
+FORGET = "pages:forget"
 
 GRANTS = {
     "read": (READ,),
-    "publish": (READ, PUBLISH, ROLL_BACK, UNPUBLISH),
+    "publish": (READ, PUBLISH, ROLL_BACK, UNPUBLISH, FORGET),
     "admin": (READ,),
 }

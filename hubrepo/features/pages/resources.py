@@ -17,6 +17,7 @@ from hubrepo.kernel.security import OrganisationResource
 from hubrepo.kernel.web import Literal, Resource, reify
 
 _DIFFERENCE = re.compile(r"(.+)/publications/([0-9]{1,9})/diff/([0-9]{1,9})", re.DOTALL)
+_PUBLICATION = re.compile(r"(.+)/publications/([0-9]{1,9})", re.DOTALL)
 _PUBLICATIONS = re.compile(r"(.+)/publications", re.DOTALL)
 _ROLLBACK = re.compile(r"(.+)/rollback", re.DOTALL)
 
@@ -57,6 +58,8 @@ class PagesResource(Literal):
         rest = rest.removesuffix("/")
         if match := _DIFFERENCE.fullmatch(rest):
             return DifferenceResource(self, rest, match[1], int(match[2]), int(match[3]))
+        if match := _PUBLICATION.fullmatch(rest):
+            return PublicationResource(self, rest, match[1], int(match[2]))
         if match := _PUBLICATIONS.fullmatch(rest):
             return PublicationsResource(self, rest, match[1])
         if match := _ROLLBACK.fullmatch(rest):
@@ -90,6 +93,11 @@ class AboutPage(PageResource):
         self._page_name = page_name
 
     @property
+    def subject(self) -> str:
+        """The page, not what is said of it."""
+        return f"page:{self._page_name}"
+
+    @property
     def itself(self) -> PageFacts | None:
         """The live page of this very path, which goes before all else."""
         try:
@@ -107,13 +115,16 @@ class PublicationsResource(AboutPage):
     """`…/<path>/publications`."""
 
 
+class PublicationResource(AboutPage):
+    """`…/<path>/publications/<n>`."""
+
+    def __init__(self, parent: PagesResource, name: str, page_name: str, number: int) -> None:
+        super().__init__(parent, name, page_name)
+        self.number = number
+
+
 class RollbackResource(AboutPage):
     """`…/<path>/rollback`."""
-
-    @property
-    def subject(self) -> str:
-        """The page, not what is done with it."""
-        return f"page:{self._page_name}"
 
 
 class DifferenceResource(AboutPage):

@@ -89,11 +89,7 @@ class PageService:
         Raises NotPublished, PublicationNotFound, PathOverlaps, QuotaExceeded.
         """
         page = self._page(path)
-        publication = self._db.scalar(
-            select(Publication).where(self._of(page), Publication.number == number)
-        )
-        if publication is None:
-            raise errors.PublicationNotFound(number)
+        publication = self._publication(page, number)
         live = self._live_or_free(page)
         if live is None or live.publication_id != publication.id:
             previous = self._swap(page, live, publication)
@@ -112,6 +108,25 @@ class PageService:
         page.changed_at = self._moment_after(page)
         happened = events.PageUnpublished(path, retired.number, retired.digest, reason)
         self._audit.record(happened)
+
+    def forget(self, path: str, number: int) -> None:
+        """Remove a past publication at once. Raises NotPublished, PublicationNotFound, PublicationLive."""
+        page = self._page(path)
+        publication = self._publication(page, number)
+        live = self._live(page)
+        if live is not None and live.publication_id == publication.id:
+            raise errors.PublicationLive(number)
+        self._audit.record(events.PublicationForgotten(path, number, publication.digest))
+        only = select(Publication).where(self._of(page), Publication.number == number)
+        self._blobs.release(*forget(self._db, only))
+
+    def _publication(self, page: Page, number: int) -> Publication:
+        found = self._db.scalar(
+            select(Publication).where(self._of(page), Publication.number == number)
+        )
+        if found is None:
+            raise errors.PublicationNotFound(number)
+        return found
 
     def _page(self, path: str) -> Page:
         """The page, which no other transaction changes until this one ends. Raises NotPublished."""

@@ -9,16 +9,17 @@ from pyramid.view import view_config
 from hubrepo.features.pages import presenters, schemas
 from hubrepo.features.pages.bundles import Bundle
 from hubrepo.features.pages.catalogue import cursor_of
-from hubrepo.features.pages.permissions import PUBLISH, READ, ROLL_BACK, UNPUBLISH
+from hubrepo.features.pages.permissions import FORGET, PUBLISH, READ, ROLL_BACK, UNPUBLISH
 from hubrepo.features.pages.resources import (
     DifferenceResource,
     PageResource,
     PagesResource,
+    PublicationResource,
     PublicationsResource,
     PublishedResource,
     RollbackResource,
 )
-from hubrepo.features.pages.visits import PREFLIGHT, answer
+from hubrepo.features.pages.visits import answer
 from hubrepo.kernel.base import HubError
 from hubrepo.kernel.blobs import read_upload
 from hubrepo.kernel.idempotency import answer_once
@@ -83,6 +84,24 @@ def list_publications(context: PublicationsResource, request: Any) -> object:
     return [presenters.publication_json(row) for row in rows]
 
 
+@view_config(context=PublicationResource, request_method="GET", permission=READ, renderer="json")
+def show_publication(context: PublicationResource, request: Any) -> dict[str, object]:
+    """One publication that is kept."""
+    if (itself := context.itself) is not None:
+        return context.pages.present.page(itself)
+    found = context.pages.catalogue.publication(context.page_path, context.number)
+    return presenters.publication_json(found)
+
+
+@view_config(context=PublicationResource, request_method="DELETE", permission=FORGET)
+def forget(context: PublicationResource, request: Any) -> Response:
+    """Remove a past publication, and its bytes, before its time."""
+    if context.itself is not None:
+        return unpublish(context, request)
+    context.pages.service.forget(context.page_path, context.number)
+    return Response(status=204)
+
+
 @view_config(context=RollbackResource, request_method="POST", permission=ROLL_BACK)
 def roll_back(context: RollbackResource, request: Any) -> Response:
     """Make a publication live again."""
@@ -110,9 +129,3 @@ def show_difference(context: DifferenceResource, request: Any) -> dict[str, obje
 def visit(context: PublishedResource, request: Any) -> Response:
     """A file of a page, for everybody."""
     return answer(request, context.slug, context.__name__)
-
-
-@view_config(context=PublishedResource, request_method="OPTIONS", permission=NO_PERMISSION_REQUIRED)
-def preflight(context: PublishedResource, request: Any) -> Response:
-    """Scripts may ask for what everybody may have: those of a sandboxed page come from nowhere."""
-    return Response(status=204, headers=PREFLIGHT)

@@ -44,18 +44,13 @@ SANDBOX = (
 OPEN = (
     ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Headers", "*"),
     ("Access-Control-Expose-Headers", "*"),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
     ("Referrer-Policy", "strict-origin-when-cross-origin"),
     ("Cache-Control", REVALIDATE),
 )
 SANDBOXED = (("Content-Security-Policy", SANDBOX), *OPEN)
-PREFLIGHT = {
-    "Allow": "GET, HEAD, OPTIONS",
-    "Access-Control-Allow-Methods": "GET, HEAD",
-    "Access-Control-Allow-Headers": "*",
-    "Access-Control-Max-Age": "86400",
-}
 
 NOTHING_HERE = """<!doctype html>
 <html lang="en">

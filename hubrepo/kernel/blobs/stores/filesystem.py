@@ -210,6 +210,7 @@ class DiskStore(FilesystemStore):
         with _failures():
             for folder in (Path(root), Path(root, STAGES)):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._root = root
             super().__init__(OSFS(root))
 
     def _rename(self, source: str, key: str) -> None:
@@ -219,6 +220,13 @@ class DiskStore(FilesystemStore):
         os.replace(root / source, target)  # noqa: PTH105 - the point is that it is this call
         for folder in (target.parent, *fresh):
             _sync_folder(folder)
+
+    def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:  # noqa: ARG002
+        """The file, standing at `start`. Not through `fs`, which takes three times as long to open it."""
+        with _failures(key):
+            opened = open(f"{self._root}/{key}", "rb")  # noqa: PTH123, SIM115 - nor through a Path
+            opened.seek(start)
+            return opened
 
     @staticmethod
     def _make_folders(root: Path, folder: Path) -> list[Path]:
