@@ -69,7 +69,7 @@ class PackageService:
 
     def _package(self, name: str) -> Package:
         """The package, which no other transaction changes until this one ends. Raises PackageNotFound."""
-        query = Package.named(self._organisation, name).with_for_update()
+        query = Package.named(self._organisation, name).with_for_update(key_share=True)
         found = self._db.scalar(query)
         if found is None:
             raise errors.PackageNotFound
@@ -112,7 +112,6 @@ class PackageService:
         package = self._package(name)
         if wish.parent_version is not None and wish.parent_version != package.head:
             raise errors.HeadMoved(package.head)
-        self._check_quota()
         version = Version(
             organisation_id=self._organisation.id,
             package_id=package.id,
@@ -126,6 +125,8 @@ class PackageService:
         )
         self._set_origin(version, package, draft, wish, fresh=fresh)
         self._store(version, package, draft)
+        # Behind the blob: whoever sweeps blobs locks the two in this order.
+        self._check_quota()
         package.head, package.archived_at = version.number, None
         self._db.flush()
         self._point(package, LATEST, version.number)
@@ -136,7 +137,7 @@ class PackageService:
         own = self._db.scalar(
             select(Organisation.max_versions)
             .where(Organisation.id == self._organisation.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
         limit = own if own is not None else self._max_versions
         if limit and self._published() >= limit:

@@ -130,7 +130,7 @@ class PageService:
 
     def _page(self, path: str) -> Page:
         """The page, which no other transaction changes until this one ends. Raises NotPublished."""
-        found = self._db.scalar(Page.at(self._organisation, path).with_for_update())
+        found = self._db.scalar(Page.at(self._organisation, path).with_for_update(key_share=True))
         if found is None:
             raise errors.NotPublished
         return found
@@ -145,7 +145,7 @@ class PageService:
         return self._db.scalar(
             select(Organisation.max_pages)
             .where(Organisation.id == self._organisation.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
 
     def _live(self, page: Page) -> LivePage | None:

@@ -122,7 +122,7 @@ class BlobService:
                 size=stage.size,
                 created_at=self._now,
             )
-            blob = self._db.scalar(row.with_for_update())
+            blob = self._db.scalar(row.with_for_update(key_share=True))
             if blob is not None:
                 return blob, fresh
             # A sweep removed it between the two statements: it is new after all.

@@ -108,11 +108,11 @@ class TestOrganisation:
         size = acme.publish("widget")["size"]
         with acme.hub.registry.database.write() as db:
             accounts = acme.hub.accounts(db)
-            limits = Limits(max_upload_size=1, max_stored_bytes=2, max_versions=3)
+            limits = Limits(max_upload_size=1, max_stored_bytes=2, max_versions=3, max_pages=4)
             accounts.set_limits(accounts.organisation(acme.slug), limits)
         found = acme.get("/api/organisation").json
         assert found["stored_bytes"] == size
-        assert found["limits"] == {"max_upload_size": 1, "max_stored_bytes": 2, "max_versions": 3}
+        assert found["limits"] == vars(limits)
 
 
 class TestKeys:
