@@ -23,6 +23,7 @@ REQUIRES = [
     "multipart~=2.0",
     "orjson~=3.13",
     "argon2-cffi~=25.1",
+    "cachetools>=6.2,<9",
     "click~=8.1",
     "limits~=5.8",
     "prometheus-client~=0.22",

@@ -266,10 +266,11 @@ class Catalogue:
         return {row.path: FileFacts._make(row) for row in rows}
 
 
-def visited(rows: Rows, slug: str, paths: Sequence[str], files: Sequence[str]) -> Visited | None:
+def visited(
+    rows: Rows, slug: str, paths: tuple[str, ...], files: tuple[str, ...]
+) -> Visited | None:
     """What is live at one of `paths`, of which two never are, with those of `files` that it has."""
-    values = {"slug": slug, "paths": tuple(paths), "files": tuple(files)}
-    return rows.read(_VISIT, values, _visited)
+    return rows.read(_VISIT, {"slug": slug, "paths": paths, "files": files}, _visited)
 
 
 def prefixes(path: str) -> list[str]:

@@ -86,6 +86,8 @@ class Rules:
 
         `path` is decoded, and begins with the slash of the page.
         """
+        if not self.redirects:
+            return None
         for number, values in self._matching(key_of(path)):
             rule = self.redirects[number]
             if rule.forced or not forced:

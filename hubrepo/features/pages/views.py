@@ -19,7 +19,7 @@ from hubrepo.features.pages.resources import (
     PublishedResource,
     RollbackResource,
 )
-from hubrepo.features.pages.visits import answer
+from hubrepo.features.pages.visits import PREFLIGHT, answer
 from hubrepo.kernel.base import HubError
 from hubrepo.kernel.blobs import read_upload
 from hubrepo.kernel.idempotency import answer_once
@@ -125,7 +125,14 @@ def show_difference(context: DifferenceResource, request: Any) -> dict[str, obje
     return presenters.difference_json(old, new, catalogue.difference(old, new))
 
 
-@view_config(context=PublishedResource, request_method="GET", permission=NO_PERMISSION_REQUIRED)
+# One view for both: of two, Pyramid would try one after the other at each visit.
+@view_config(
+    context=PublishedResource,
+    request_method=("GET", "OPTIONS"),
+    permission=NO_PERMISSION_REQUIRED,
+)
 def visit(context: PublishedResource, request: Any) -> Response:
-    """A file of a page, for everybody."""
+    """A file of a page, for everybody; and whether a script may ask for it, which it may."""
+    if request.method == "OPTIONS":
+        return Response(status=204, headerlist=list(PREFLIGHT))
     return answer(request, context.slug, context.__name__)

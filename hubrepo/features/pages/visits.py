@@ -7,7 +7,7 @@ one that does not exist. What is sent comes straight from the published archive.
 import logging
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -16,8 +16,8 @@ from pyramid.response import Response
 from hubrepo.features.pages.catalogue import Catalogue, FileFacts, Visited, prefixes, visited
 from hubrepo.features.pages.conventions import HEADERS, REDIRECTS
 from hubrepo.features.pages.rules import Lead
-from hubrepo.kernel.base import HubError, NotFound, is_one_line, nfc
-from hubrepo.kernel.blobs import BlobMissing, BlobReader
+from hubrepo.kernel.base import HubError, NotFound, is_one_line, is_slug, nfc
+from hubrepo.kernel.blobs import BlobMissing, blob_reader
 from hubrepo.kernel.db import Rows
 from hubrepo.kernel.serving import (
     Extent,
@@ -44,11 +44,12 @@ SANDBOX = (
 OPEN = (
     ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
-    ("Access-Control-Allow-Headers", "*"),
-    ("Access-Control-Expose-Headers", "*"),
-    ("Cross-Origin-Resource-Policy", "cross-origin"),
-    ("Referrer-Policy", "strict-origin-when-cross-origin"),
     ("Cache-Control", REVALIDATE),
+)
+PREFLIGHT = (
+    ("Allow", "GET, HEAD, OPTIONS"),
+    ("Access-Control-Allow-Headers", "*"),
+    ("Access-Control-Max-Age", "86400"),
 )
 SANDBOXED = (("Content-Security-Policy", SANDBOX), *OPEN)
 
@@ -117,8 +118,8 @@ def answer(request: Any, slug: str, path: str) -> Response:
     if (host := request.registry.pages_host) and host_of(request) != host.name:
         return Redirected(308, f"{request.scheme}://{host.address}{request.path_qs}")
     path = nfc(path)
-    # No member has a name like that; nor would every database care to be asked.
-    if not is_one_line(path) or len(path) > request.registry.longest_address:
+    # Nothing has a name like that; nor would every database care to be asked.
+    if not (is_slug(slug) and is_one_line(path)) or len(path) > request.registry.longest_address:
         raise NotFound
     for attempt in range(ATTEMPTS):
         try:
@@ -134,12 +135,18 @@ def answer(request: Any, slug: str, path: str) -> Response:
 
 
 def _visit(request: Any, rows: Rows, slug: str, path: str) -> Response:
-    pages = prefixes(path)
-    wanted = {file for page in pages for file in _within(path, page).candidates}
-    found = visited(rows, slug, pages, sorted(wanted | {NOT_FOUND}))
+    found = visited(rows, slug, *_asked(path))
     if found is None:
         raise NotFound
     return _Visit(request, rows, found).answer(_within(path, found.path))
+
+
+@lru_cache(maxsize=1024)
+def _asked(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The pages that `path` may be in, and the files of these that may answer it."""
+    pages = prefixes(path)
+    files = {file for page in pages for file in _within(path, page).candidates}
+    return tuple(pages), tuple(sorted(files | {NOT_FOUND}))
 
 
 def _within(path: str, page: str) -> Address:
@@ -219,7 +226,7 @@ class _Visit:
         extent = Extent(
             file.offset, file.stored_size, file.size, file.crc, file.digest, file.stored_digest
         )
-        reader = BlobReader(self._request.registry.store, page.organisation)
+        reader = blob_reader(self._request, page.organisation)
         return respond_extent(
             self._request, what, extent, partial(reader.open, page.digest), status
         )

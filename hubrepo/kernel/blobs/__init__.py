@@ -7,6 +7,7 @@ from typing import Any
 
 from hubrepo.kernel.accounts import OrganisationRef
 from hubrepo.kernel.base import Invalid, now, setting
+from hubrepo.kernel.blobs.memory import BlobMemory
 from hubrepo.kernel.blobs.models import Blob
 from hubrepo.kernel.blobs.services import BlobReader, BlobService, adopt_orphans, doom, sweep
 from hubrepo.kernel.blobs.stores import BlobMissing, Stage, Store, open_store
@@ -41,11 +42,16 @@ class BlobSettings:
     blobs: str = setting(
         help="URL of the store: `osfs:///srv/blobs` for a folder, `mem://` for memory."
     )
+    blobs_in_memory: int = setting(
+        32 * 1024**2,
+        minimum=0,
+        help="Bytes of small files, read lately, that a process keeps in memory; 0: none.",
+    )
 
 
 def blob_reader(request: Any, organisation: OrganisationRef) -> BlobReader:
     """The bytes of `organisation`, for reading."""
-    return BlobReader(request.registry.store, organisation)
+    return BlobReader(request.registry.store, organisation, request.registry.blob_memory)
 
 
 def blob_service(request: Any, organisation: OrganisationRef) -> BlobService:
@@ -97,6 +103,7 @@ def tidy(registry: Any, grace: timedelta = STAGE_GRACE) -> dict[str, int]:
 def includeme(config: Any) -> None:
     """Open the store."""
     settings = config.add_section(BlobSettings, "hubrepo")
+    config.registry.blob_memory = BlobMemory(settings.blobs_in_memory)
     config.registry.tidying = {}
     config.add_directive("add_tidying", add_tidying)
     config.registry.store = open_store(settings.blobs)

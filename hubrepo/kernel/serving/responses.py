@@ -129,7 +129,8 @@ def _caching(what: Representation) -> tuple[str, str]:
 
 def _validators(what: Representation) -> list[tuple[str, str]]:
     headers = [*what.headers, ("ETag", what.etag), _caching(what), ("Accept-Ranges", "bytes")]
-    if what.coding is None:
+    if what.filename is not None:
+        # Who saves a file may want to check it; for the rest it would be a header too many.
         headers.append(("Repr-Digest", repr_digest(what.digest)))
     if what.modified is not None:
         headers.append(("Last-Modified", format_datetime(what.modified, usegmt=True)))
