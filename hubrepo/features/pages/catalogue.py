@@ -126,6 +126,7 @@ _PAGE = (
     .join(Publication, Publication.id == LivePage.publication_id)
     .where(LivePage.organisation_id == OWNER, LivePage.path == PATH)
 )
+_EVER = select(Page.id).where(Page.organisation_id == OWNER, Page.path == PATH)
 # What lies above a path is one of a few; what lies below it is a range, for `0` comes after `/`.
 _ABOVE = (
     select(LivePage.path)
@@ -221,6 +222,10 @@ class Catalogue:
             raise errors.NotPublished
         return found
 
+    def was_page(self, path: str) -> bool:
+        """Whether anything was ever published at that path."""
+        return self._first(_EVER, path=path) is not None
+
     def overlapping(self, path: str) -> str | None:
         """The path of a live page above or below `path`, if there is one."""
         if above := prefixes(path)[1:]:
@@ -244,9 +249,10 @@ class Catalogue:
         return [PublicationFacts._make(row) for row in rows]
 
     def publication(self, path: str, number: int) -> PublicationFacts:
-        """Raises PublicationNotFound."""
+        """Raises PublicationNotFound; NotPublished when nothing at all is kept of the page."""
         row = self._first(_PUBLICATIONS, path=path, below=number + 1, limit=1)
         if row is None or row.number != number:
+            self.publications(path, ListingPage(limit=1))
             raise errors.PublicationNotFound(number)
         return PublicationFacts._make(row)
 

@@ -7,7 +7,7 @@ rule that was silently passed over would be found out by visitors.
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from hubrepo.features.pages.rules import (
     PLACEHOLDER,
@@ -15,10 +15,11 @@ from hubrepo.features.pages.rules import (
     HeaderRule,
     Redirect,
     Rules,
+    decoded,
     is_wild,
     names_in,
 )
-from hubrepo.kernel.base import nfc
+from hubrepo.kernel.base import is_one_line
 
 REDIRECTS, HEADERS = "_redirects", "_headers"
 
@@ -49,13 +50,16 @@ ALLOWED = frozenset(
         "timing-allow-origin",
     }
 )
+# Your own may begin with X-, unless somebody on the way listens to it.
 RESERVED = re.compile(
-    r"x-(?:accel|content|lighttpd|litespeed|original|rewrite|forwarded)-.*|x-sendfile|x-request-id"
+    r"x-(?:accel|appengine|content|envoy|forwarded|host|http|lighttpd|litespeed|method|offload|original"
+    r"|permitted|proxy|real|reproxy|request|rewrite|send|sendfile|url|varnish|webkit)\d?(?:-.*)?"
 )
 
 # Sites bring these along from elsewhere; here they are so in any case.
 ALWAYS_SO = {("access-control-allow-origin", "*"), ("x-content-type-options", "nosniff")}
 
+_BOTH_IN_SEGMENT = re.compile(r"/:[A-Za-z][^/]*\*")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e]{1,2000}")
 
@@ -132,29 +136,33 @@ def _status(lines: _Lines, word: str) -> tuple[int, bool]:
 
 
 def _source(lines: _Lines, word: str) -> str:
-    path = nfc(unquote(word))
-    if not path.startswith("/") or path.startswith("//"):
+    path = decoded(word)
+    if not path.startswith("/") or path.startswith("//") or not is_one_line(path):
         raise lines.bad(f"speaks of {word!r}, which is not a path within the page, such as /old")
-    if "?" in path or "#" in path:
+    if "?" in word or "#" in word:
         raise lines.bad(f"speaks of {word!r}: a path has no query and no fragment here")
-    names = names_in(path)
+    names = names_in(word)
     if len(names) != len(set(names)):
         raise lines.bad("has more than one *, or a name twice")
-    return path
+    if _BOTH_IN_SEGMENT.search(word):
+        raise lines.bad("has a name and a * in one segment")
+    return word
 
 
 def _target(lines: _Lines, word: str, source: str, status: int) -> str:
     elsewhere = word.startswith(("http://", "https://"))
     if not elsewhere and (not word.startswith("/") or word.startswith("//")):
         raise lines.bad(f"leads to {word!r}, which is neither a path within the page nor a URL")
-    if status in REWRITES and (elsewhere or "?" in word or "#" in word):
+    if status in REWRITES and (
+        elsewhere or "?" in word or "#" in word or not is_one_line(decoded(word))
+    ):
         raise lines.bad(f"leads to {word!r}, but with {status} a file of the page must be sent")
     known = names_in(source)
     if unknown := [name for name in PLACEHOLDER.findall(word) if name not in known]:
         raise lines.bad(f"leads to :{unknown[0]}, which its path does not name")
     if elsewhere:
         _check_host(lines, word)
-    return nfc(unquote(word)) if status in REWRITES else quote(word, safe="/:?#[]@!$&'()*+,;=%~")
+    return quote(word, safe="/:?#[]@!$&'()*+,;=%~")
 
 
 def _check_host(lines: _Lines, url: str) -> None:

@@ -17,8 +17,8 @@ MAX_AUTHOR = 255
 class Page(Base):
     """A path at which something was published, for ever. `head` is the highest number ever used.
 
-    `changed_at` is when what is served at it last changed: whole seconds, never the same twice, for
-    that is all that a reader without an entity tag can compare.
+    `changed_at` is when what is served at it last changed: whole seconds, at no address the same
+    twice, for that is all that a reader without an entity tag can compare.
     """
 
     __tablename__ = "pages_page"

@@ -106,6 +106,14 @@ class AboutPage(PageResource):
             return None
 
     @property
+    def was_page(self) -> bool:
+        """Whether anything was ever published at this very path."""
+        try:
+            return self.pages.catalogue.was_page(self.path)
+        except BadPath:
+            return False
+
+    @property
     def page_path(self) -> str:
         """The path of the page that it is about. Raises BadPath."""
         return path_in_url(self._page_name)

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import orjson
+
+from hubrepo.kernel.base import nfc
 
 # Statuses with which the target is sent in place of what was asked for.
 REWRITES = frozenset({200, 404})
@@ -18,7 +21,7 @@ _WILD = re.compile(r"(?<=/):([A-Za-z]\w*)|\*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """`source` leads to `target`. A forced one goes before a file that is there."""
+    """`source` leads to `target`, both percent-encoded. A forced one goes before a file that is there."""
 
     source: str
     target: str
@@ -65,7 +68,7 @@ class Rules:
             if is_wild(rule.source):
                 self._wild.append((number, pattern_of(rule.source)))
             else:
-                self._plain.setdefault(key_of(rule.source), []).append(number)
+                self._plain.setdefault(key_of(decoded(rule.source)), []).append(number)
         self._headers.extend((pattern_of(rule.source), rule) for rule in self.headers)
 
     def dump(self) -> str:
@@ -88,26 +91,27 @@ class Rules:
         """
         if not self.redirects:
             return None
-        for number, values in self._matching(key_of(path)):
+        for number, values in self._matching(path):
             rule = self.redirects[number]
             if rule.forced or not forced:
                 return Lead(_filled(rule, values), rule.status)
         return None
 
-    def _matching(self, key: str) -> Iterator[tuple[int, Mapping[str, str]]]:
-        found: list[tuple[int, Mapping[str, str]]] = [
-            (each, {}) for each in self._plain.get(key, ())
+    def _matching(self, path: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+        plain: list[tuple[int, Mapping[str, str]]]
+        plain = [(number, {}) for number in self._plain.get(key_of(path), ())]
+        wild: list[tuple[int, Mapping[str, str]]] = [
+            (number, match.groupdict(""))
+            for number, pattern in self._wild
+            if (match := pattern.fullmatch(path))
         ]
-        for number, pattern in self._wild:
-            if match := pattern.fullmatch(key):
-                found.append((number, match.groupdict("")))
-        yield from sorted(found, key=lambda each: each[0])
+        yield from sorted(plain + wild, key=lambda each: each[0])
 
     def headers_for(self, path: str) -> dict[str, str]:
         """The headers of the file at `path`; of two rules about one header the later counts."""
         found: dict[str, str] = {}
         for pattern, rule in self._headers:
-            if pattern.fullmatch(key_of(path)):
+            if pattern.fullmatch(path):
                 found.update(rule.headers)
         return found
 
@@ -115,6 +119,11 @@ class Rules:
 def key_of(path: str) -> str:
     """A path as rules compare it: with and without a trailing slash it is the same."""
     return path.removesuffix("/")
+
+
+def decoded(text: str) -> str:
+    """What a percent-encoded text means."""
+    return nfc(unquote(text))
 
 
 def names_in(source: str) -> list[str]:
@@ -128,19 +137,27 @@ def is_wild(source: str) -> bool:
 
 
 def pattern_of(source: str) -> "re.Pattern[str]":
-    """What matches the keys that `source` speaks of: `/a/*` also `/a`, the folder itself."""
+    """What matches the paths that `source` speaks of: `/a/*` also `/a`, the folder itself.
+
+    A segment has one of `*` and a name at most, so there is little to try in vain.
+    """
     stem = source.removesuffix("/*")
     pattern, at = "", 0
     for match in _WILD.finditer(stem):
-        pattern += re.escape(stem[at : match.start()])
+        pattern += re.escape(decoded(stem[at : match.start()]))
         pattern += f"(?P<{match[1]}>[^/]+)" if match[1] else f"(?P<{SPLAT}>.*)"
         at = match.end()
-    pattern += re.escape(key_of(stem[at:]))
-    rest = f"(?:/(?P<{SPLAT}>.*))?" if stem != source else ""
+    pattern += re.escape(decoded(key_of(stem[at:])))
+    rest = f"(?:/(?P<{SPLAT}>.*))?" if stem != source else "/?"
     return re.compile(pattern + rest, re.DOTALL)
 
 
 def _filled(rule: Redirect, values: Mapping[str, str]) -> str:
+    """The target with its names filled in: decoded for a file, encoded for a URL."""
+    literals, names = PLACEHOLDER.split(rule.target)[::2], PLACEHOLDER.findall(rule.target)
+    found = [values[name] for name in names]
     if rule.status in REWRITES:
-        return PLACEHOLDER.sub(lambda match: values[match[1]], rule.target)
-    return PLACEHOLDER.sub(lambda match: quote(values[match[1]]), rule.target)
+        literals = [decoded(text) for text in literals]
+    else:
+        found = [quote(text) for text in found]
+    return "".join(text for pair in zip_longest(literals, found, fillvalue="") for text in pair)

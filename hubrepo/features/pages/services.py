@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, select
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from hubrepo.features.pages import errors, events
 from hubrepo.features.pages.bundles import Bundle
-from hubrepo.features.pages.catalogue import Catalogue, PageFacts
+from hubrepo.features.pages.catalogue import Catalogue, PageFacts, prefixes
 from hubrepo.features.pages.models import LivePage, Page, Publication, PublishedFile
 from hubrepo.features.pages.settings import PageSettings
 from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
@@ -68,7 +68,7 @@ class PageService:
         key = {"organisation_id": owner, "publication_id": publication.id}
         self._db.execute(insert(PublishedFile), [key | each._asdict() for each in bundle.entries])
         previous = self._swap(page, live, publication)
-        self._forget(page, publication)
+        self._forget(page, but=publication.id)
         facts = facts_of(page, publication)
         self._audit.record(
             events.PagePublished(
@@ -105,7 +105,10 @@ class PageService:
             raise errors.NotPublished
         retired = self._retire(live)
         self._db.delete(live)
-        page.changed_at = self._moment_after(page)
+        page.changed_at = self._moment_after(page.changed_at)
+        if not self._settings.keep_publications:
+            # Otherwise the next publish does it: taking a page down shall not wait for many rows.
+            self._forget(page)
         happened = events.PageUnpublished(path, retired.number, retired.digest, reason)
         self._audit.record(happened)
 
@@ -121,9 +124,9 @@ class PageService:
         self._blobs.release(*forget(self._db, only))
 
     def _publication(self, page: Page, number: int) -> Publication:
-        found = self._db.scalar(
-            select(Publication).where(self._of(page), Publication.number == number)
-        )
+        """The publication, which nobody forgets until this transaction ends."""
+        wanted = select(Publication).where(self._of(page), Publication.number == number)
+        found = self._db.scalar(wanted.with_for_update())
         if found is None:
             raise errors.PublicationNotFound(number)
         return found
@@ -173,12 +176,13 @@ class PageService:
 
     def _swap(self, page: Page, live: LivePage | None, publication: Publication) -> int | None:
         """Make `publication` what is live; the number of what was."""
+        last = page.changed_at if live is not None else self._last_change_around(page)
+        page.changed_at = self._moment_after(last)
         previous = None if live is None else self._retire(live).number
         if live is None:
             live = LivePage(organisation_id=self._organisation.id, path=page.path, page_id=page.id)
             self._db.add(live)
         publication.retired_at = None
-        page.changed_at = self._moment_after(page)
         live.publication_id = publication.id
         live.published_at, live.changed_at = publication.published_at, page.changed_at
         return previous
@@ -188,21 +192,29 @@ class PageService:
         retired.retired_at = self._now
         return retired
 
-    def _moment_after(self, page: Page) -> datetime:
+    def _moment_after(self, last: datetime | None) -> datetime:
         now = self._now.replace(microsecond=0)
-        return now if page.changed_at is None else max(now, page.changed_at + SECOND)
+        return now if last is None else max(now, last + SECOND)
 
-    def _forget(self, page: Page, live: Publication) -> None:
+    def _last_change_around(self, page: Page) -> datetime | None:
+        """When an address below `page` last changed: another page may have had it, above or below."""
+        near = or_(
+            Page.path.in_(prefixes(page.path)),
+            and_(Page.path > f"{page.path}/", Page.path < f"{page.path}0"),
+        )
+        own = Page.organisation_id == self._organisation.id
+        return self._db.scalar(select(func.max(Page.changed_at)).where(own, near))
+
+    def _forget(self, page: Page, but: int = 0) -> None:
         """Let go of what is kept no longer: too many of this page, too old ones of any."""
         too_many = (
             select(Publication)
-            .where(self._of(page), Publication.id != live.id)
+            .where(self._of(page), Publication.id != but)
             .order_by(Publication.retired_at.desc(), Publication.number.desc())
             .offset(self._settings.keep_publications)
         )
-        too_old = retired_long_ago(self._settings, self._now).where(
-            Publication.organisation_id == self._organisation.id
-        )
+        own = Publication.organisation_id == self._organisation.id
+        too_old = retired_long_ago(self._settings, self._now).where(own)
         for query in (too_many, too_old):
             if blob_ids := forget(self._db, query):
                 self._blobs.release(*blob_ids)
@@ -210,16 +222,16 @@ class PageService:
 
 def retired_long_ago(settings: PageSettings, now: datetime) -> Select[Publication]:
     """Publications that are kept no longer, of every page."""
-    if not settings.keep_days:
-        return select(Publication).where(false())
+    before = now - timedelta(days=settings.keep_days)
     return select(Publication).where(
-        Publication.retired_at < now - timedelta(days=settings.keep_days)
+        Publication.retired_at < before if settings.keep_days else false()
     )
 
 
 def forget(db: Session, which: Select[Publication]) -> list[int]:
     """Remove publications and where their files lie, a few at a time; the blobs that they had."""
-    gone = db.scalars(which.limit(FORGET_AT_ONCE)).all()
+    # One that is just being rolled back to is locked, and left alone.
+    gone = db.scalars(which.limit(FORGET_AT_ONCE).with_for_update(skip_locked=True)).all()
     for publication in gone:
         db.execute(
             delete(PublishedFile).where(
@@ -234,14 +246,20 @@ def forget(db: Session, which: Select[Publication]) -> list[int]:
 
 def forget_old(settings: PageSettings, database: Database, now: datetime) -> int:
     """Let go of all that is kept no longer, wherever it is; how many publications."""
+    old = retired_long_ago(settings, now)
+    with database.read() as db:
+        owners = set(db.scalars(old.with_only_columns(Publication.organisation_id)))
     forgotten = 0
-    while True:
-        with database.write() as db:
-            blob_ids = forget(db, retired_long_ago(settings, now))
-            doom(db, blob_ids, now)
-        forgotten += len(blob_ids)
-        if len(blob_ids) < FORGET_AT_ONCE:
-            return forgotten
+    for owner in owners:
+        own = old.where(Publication.organisation_id == owner)
+        while True:
+            with database.write() as db:
+                blob_ids = forget(db, own)
+                doom(db, blob_ids, now)
+            forgotten += len(blob_ids)
+            if len(blob_ids) < FORGET_AT_ONCE:
+                break
+    return forgotten
 
 
 def facts_of(page: Page, publication: Publication) -> PageFacts:

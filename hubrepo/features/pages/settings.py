@@ -30,7 +30,8 @@ class HostSettings:
     pages_host: str = setting(
         "",
         help="A host such as `pages.example.net`, with a port where browsers need one: pages are served "
-        "there alone, and without a sandbox. Take one that no cookie of the hub's own host is sent to.",
+        "there alone, and without a sandbox. Take one of another registrable domain than the hub's own: "
+        "then no cookie passes between the two.",
     )
 
 

@@ -95,8 +95,11 @@ def show_publication(context: PublicationResource, request: Any) -> dict[str, ob
 
 @view_config(context=PublicationResource, request_method="DELETE", permission=FORGET)
 def forget(context: PublicationResource, request: Any) -> Response:
-    """Remove a past publication, and its bytes, before its time."""
-    if context.itself is not None:
+    """Remove a past publication, and its bytes, before its time.
+
+    A path that ever was a page is one, live or not: to take it down twice shall not remove something else.
+    """
+    if context.was_page:
         return unpublish(context, request)
     context.pages.service.forget(context.page_path, context.number)
     return Response(status=204)

@@ -5,6 +5,7 @@ one that does not exist. What is sent comes straight from the published archive.
 """
 
 import logging
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -38,12 +39,15 @@ ATTEMPTS = 3
 # No `allow-same-origin`: a page is of no origin, and the hub's sessions are not its own.
 SANDBOX = (
     "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals "
-    "allow-downloads allow-pointer-lock allow-presentation allow-orientation-lock"
+    "allow-downloads allow-top-navigation-by-user-activation allow-pointer-lock allow-presentation "
+    "allow-orientation-lock"
 )
 # A page of no origin needs to be told that it may read its own files, like everybody else.
 OPEN = (
     ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
+    # Who reads a file by ranges needs to see `Content-Range` and `ETag`.
+    ("Access-Control-Expose-Headers", "*"),
     ("Cache-Control", REVALIDATE),
 )
 PREFLIGHT = (
@@ -163,23 +167,15 @@ class _Visit:
 
     def answer(self, address: Address) -> Response:
         """The file that is asked for, or where it is, or what the page says when it has none."""
-        forced = self._rules.lead(address.in_rules, forced=True)
-        if forced is None and (response := self._plain(address)) is not None:
-            return response
-        lead = forced or self._rules.lead(address.in_rules)
-        if lead is None:
+        file = _first_of(address, self._page.files)
+        lead = self._rules.lead(address.in_rules, forced=file is not None)
+        if lead is not None:
+            lost = lead.is_rewrite and address.path is None
+            return self._add_slash() if lost else self._follow(lead)
+        if file is None:
             return self._missing()
-        if lead.is_rewrite and address.path is None:
-            return self._add_slash()
-        return self._follow(lead)
-
-    def _plain(self, address: Address) -> Response | None:
-        files = self._page.files
-        if address.file is not None and address.file in files.keys() - HIDDEN:
-            return self._send(files[address.file])
-        if address.index not in files:
-            return None
-        return self._add_slash() if address.lacks_slash else self._send(files[address.index])
+        lost = address.lacks_slash and file.path == address.index
+        return self._add_slash() if lost else self._send(file)
 
     def _add_slash(self) -> Response:
         request = self._request
@@ -190,10 +186,8 @@ class _Visit:
         if lead.is_rewrite:
             address = Address(lead.target.removeprefix("/"))
             files = self._catalogue.files(self._page.publication_id, address.candidates)
-            for path in address.candidates:
-                if path in files.keys() - HIDDEN:
-                    return self._send(files[path], lead.status)
-            return self._missing()
+            file = _first_of(address, files)
+            return self._send(file, lead.status) if file is not None else self._missing()
         target, request = lead.target, self._request
         if target.startswith("/"):
             page = f"/pages/{request.context.slug}/{self._page.path}"
@@ -230,6 +224,14 @@ class _Visit:
         return respond_extent(
             self._request, what, extent, partial(reader.open, page.digest), status
         )
+
+
+def _first_of(address: Address, files: Mapping[str, FileFacts]) -> FileFacts | None:
+    """The file that answers an address."""
+    for path in address.candidates:
+        if path in files and path not in HIDDEN:
+            return files[path]
+    return None
 
 
 def error_page(error: HubError) -> str:

@@ -155,7 +155,7 @@ def _member(
     name = spell(written)
     if name or not written.endswith(("/", "\\")):
         check_name(name, limits)
-    _check_kind(name, entry)
+    _check_kind(name or "./", entry)
     start = entry.offset + directory.shift
     offset, local_extra = _check_local_header(file, directory, listed, name)
     member = Member(

@@ -75,7 +75,7 @@ class OneWayFile(io.RawIOBase):
             parts.append(piece)
             kept_until += len(piece)
         self._kept, self._kept_from = b"".join(parts), self._at
-        self._at = max(self._at, end)
+        self._at = end
         return self._kept[: end - self._kept_from]
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def host_of(request: Any) -> str:
 def spelled_host(host: str) -> str:
     """`host`, a name with or without a port, as it is compared."""
     name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower().rstrip(".")
+    return (name if colon and (port.isdigit() or not port) else host).lower().rstrip(".")
 
 
 ResourceFactory = Callable[[Any, str], Resource]

@@ -73,9 +73,15 @@ def observing(handler: Handler, registry: Any) -> Handler:
 def add_hygiene(config: Any, mount: str, headers: Headers) -> None:
     """Directive: every answer below the path `mount`, errors too, has these headers by default.
 
-    They take the place of those that all others have.
+    They take the place of those that all others have; the longest path wins.
     """
-    config.action(("hygiene", mount), lambda: config.registry.hygiene.append((mount, headers)))
+
+    def claim() -> None:
+        claimed: list[tuple[str, Headers]] = config.registry.hygiene
+        claimed.append((mount, headers))
+        claimed.sort(key=lambda each: len(each[0]), reverse=True)
+
+    config.action(("hygiene", mount), claim)
 
 
 def _hygiene(path: str, claimed: Sequence[tuple[str, Headers]]) -> Headers:

@@ -1,0 +1,3 @@
+import { answer } from "./answer.js";
+
+export const twice = 2 * answer;

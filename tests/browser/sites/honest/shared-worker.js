@@ -1,0 +1,1 @@
+self.onconnect = (event) => event.ports[0].postMessage("shared");

@@ -1,0 +1,4 @@
+self.onmessage = async (event) => {
+  const answer = await fetch(event.data);
+  self.postMessage((await answer.json()).name);
+};

@@ -1,0 +1,82 @@
+"""A file's type follows from the end of its name, on every machine alike."""
+
+import mimetypes
+
+import pytest
+
+from hubrepo.kernel.serving.content_types import CONTENT_TYPES, content_type_of, is_text
+
+# `hub.md`, section 11; `.gz` as D25 has it.
+CONTRACT = {
+    "html htm": "text/html",
+    "css": "text/css",
+    "js mjs": "text/javascript",
+    "json": "application/json",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "jpg jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "ico": "image/vnd.microsoft.icon",
+    "pdf": "application/pdf",
+    "wasm": "application/wasm",
+    "xml": "application/xml",
+    "woff2": "font/woff2",
+    "mp4": "video/mp4",
+    "webmanifest": "application/manifest+json",
+    "gz": "application/gzip",
+}
+
+
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [(ending, kind) for endings, kind in CONTRACT.items() for ending in endings.split()],
+)
+def test_the_types_of_the_contract(ending, expected):
+    assert content_type_of(f"a/b.{ending}") == expected
+    assert content_type_of(f"a/b.{ending.upper()}") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("x.html.gz", "application/gzip"),
+        ("x.gz.html", "text/html"),
+        ("index", "application/octet-stream"),
+        ("html", "application/octet-stream"),
+        ("folder.html/file", "application/octet-stream"),
+        ("x.html.", "application/octet-stream"),
+        ("x.html ", "application/octet-stream"),
+        ("x.unknown", "application/octet-stream"),
+        ("x.exe", "application/octet-stream"),
+        (".html", "text/html"),
+        ("ü.css", "text/css"),
+    ],
+)
+def test_only_the_last_ending_of_the_last_segment_counts(name, expected):
+    assert content_type_of(name) == expected
+
+
+def test_the_machine_is_not_asked(monkeypatch):
+    monkeypatch.setattr(mimetypes, "guess_type", lambda *_: ("text/evil", None))
+    mimetypes.add_type("text/evil", ".html")
+    try:
+        assert content_type_of("x.html") == "text/html"
+    finally:
+        mimetypes.init()
+
+
+def test_every_entry_of_the_table_can_be_found_and_sent():
+    for ending, kind in CONTENT_TYPES.items():
+        assert ending == ending.lower()
+        assert kind.isascii()
+        assert kind.count("/") == 1
+        assert " " not in kind
+
+
+def test_only_text_is_told_with_an_encoding():
+    texts = {kind for kind in CONTENT_TYPES.values() if is_text(kind)}
+    assert {"text/html", "text/css", "text/javascript", "text/plain"} <= texts
+    assert not texts & {"application/json", "image/svg+xml", "application/xml"}
