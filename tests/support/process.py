@@ -245,6 +245,18 @@ class Wire:
             {"Content-Type": FORM_TYPE, **(headers or {})},
         )
 
+    def publish_page(
+        self, archive: bytes, prefix: str = "", headers: Mapping[str, str] | None = None,
+        **fields: str,
+    ) -> Answer:  # fmt: skip
+        """Publish a page, as the desktop client does: no slash at the end, a field for the path."""
+        return self.ask(
+            "POST",
+            f"{prefix}/api/pages",
+            multipart("page", archive, **fields),
+            {"Content-Type": FORM_TYPE, **(headers or {})},
+        )
+
     def receive(self, method: str = "GET") -> Answer:
         """The next answer, whole."""
         status, headers = self.receive_head()

@@ -1,0 +1,114 @@
+"""Sites whose every file tells of which page and of which generation it is, and visits of them."""
+
+import hashlib
+import random
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from itertools import combinations
+
+from tests.support.process import Answer, Wire
+
+GZIP = {"Accept-Encoding": "gzip"}
+IDENTITY = {"Accept-Encoding": "identity"}
+CODINGS = (GZIP, IDENTITY)
+
+LINES = 100
+NOISE = 150_000
+
+
+class NotWhole(AssertionError):
+    """A body that is no file of the page, or is cut, or is put together of several."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is published at `path`: `files` of some KiB each, half of them deflated, then `large` ones.
+
+    Large ones are too large to be read at once, and do not deflate.
+    """
+
+    path: str
+    files: int = 12
+    large: int = 1
+
+    @property
+    def names(self) -> list[str]:
+        """Its files. Some lie where a page below this one would have its own."""
+        folders = ("", "b/", "b/c/")
+        small = (f"{folders[n % 3]}{n // 3:03}.txt" for n in range(self.files - 1))
+        return ["index.html", *small, *(f"large-{number}.bin" for number in range(self.large))]
+
+    def content(self, name: str, generation: int) -> bytes:
+        """A file: its first line tells the generation, and every other depends on it."""
+        line = f"{generation} {self.path} {name}\n"
+        if not name.startswith("large-"):
+            return (line * LINES).encode()
+        return line.encode() + random.Random(line).randbytes(NOISE)
+
+    def archive(self, generation: int) -> bytes:
+        """All files of one generation. The same generation is the same bytes."""
+        buffer = BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for number, name in enumerate(self.names):
+                info = zipfile.ZipInfo(name, (2026, 1, 2, 3, 4, 6))
+                info.compress_type = zipfile.ZIP_STORED if number % 2 else zipfile.ZIP_DEFLATED
+                archive.writestr(info, self.content(name, generation))
+        return buffer.getvalue()
+
+    def content_hash(self, generation: int) -> str:
+        """That of the archive."""
+        return _content_hash(self, generation)
+
+    def generation(self, name: str, body: bytes) -> int:
+        """Of which generation a body is. Raises NotWhole unless all of it is."""
+        words = body.partition(b"\n")[0].split()
+        generation = int(words[0]) if words and words[0].isdigit() else 0
+        if body != self.content(name, generation):
+            raise NotWhole(self.path, name, words, len(body))
+        return generation
+
+
+@lru_cache(maxsize=4096)
+def _content_hash(site: Site, generation: int) -> str:
+    return hashlib.sha256(site.archive(generation)).hexdigest()
+
+
+def visit(wire: Wire, url: str, headers: Mapping[str, str] = IDENTITY) -> Answer:
+    """What a browser makes of an answer: its body is decoded."""
+    answer = wire.ask("GET", url, headers=headers)
+    if "content-encoding" not in answer.headers:
+        return answer
+    decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    body = decoder.decompress(answer.body)
+    if not decoder.eof or decoder.unused_data:
+        raise NotWhole(url, "gzip")
+    return Answer(answer.status, answer.headers, body)
+
+
+def check_site(wire: Wire, site: Site, generation: int, base: str = "/pages/acme") -> None:
+    """Every file of the page is there in both codings, whole and of that generation."""
+    for name in site.names:
+        for headers in CODINGS:
+            answer = visit(wire, f"{base}/{site.path}/{name}", headers)
+            assert answer.status == 200, (site.path, name, answer.status)
+            assert site.generation(name, answer.body) == generation, (site.path, name)
+
+
+def check_gone(wire: Wire, site: Site, base: str = "/pages/acme") -> None:
+    """No file of the page is there."""
+    for name in ("", *site.names):
+        assert wire.ask("GET", f"{base}/{site.path}/{name}").status == 404, (site.path, name)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether one path lies above the other."""
+    return one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def overlaps(paths: Collection[str]) -> list[tuple[str, str]]:
+    """Paths of which one lies above the other."""
+    return [pair for pair in combinations(paths, 2) if overlap(*pair)]
