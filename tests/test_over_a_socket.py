@@ -25,7 +25,9 @@ MIB = 1024 * 1024
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     folder = tmp_path_factory.mktemp("served")
-    with HubProcess(folder, {"uploads.max_size": str(64 * MIB)}) as hub:
+    # Waitress keeps less of an answer than the large ones have, or no reader would ever be slow.
+    server = {"outbuf_high_watermark": str(MIB)}
+    with HubProcess(folder, {"uploads.max_size": str(64 * MIB)}, server) as hub:
         yield hub
 
 

@@ -24,6 +24,7 @@ from hubrepo.kernel.accounts import Organisation, OrganisationRef
 from hubrepo.kernel.base import BadCursor, iso_micros
 from hubrepo.kernel.base import Page as ListingPage
 from hubrepo.kernel.db import Rows
+from hubrepo.kernel.serving import Extent, content_type_of, is_text
 
 
 class PageFacts(NamedTuple):
@@ -57,16 +58,11 @@ class PublicationFacts(NamedTuple):
 
 
 class FileFacts(NamedTuple):
-    """A file of a publication (see `models.PublishedFile`)."""
+    """A file of a publication: what it is called, what it is, and where it lies."""
 
     path: str
-    offset: int
-    stored_size: int
-    size: int
-    crc: int
-    digest: str
-    stored_digest: str | None
-    is_utf8: bool
+    content_type: str
+    extent: Extent
 
 
 class Visited(NamedTuple):
@@ -156,7 +152,8 @@ _FILES = (
     .where(PublishedFile.organisation_id == OWNER, PublishedFile.publication_id == PUBLICATION)
     .order_by(PublishedFile.path)
 )
-_SOME_FILES = select(*_columns(FileFacts, PublishedFile)).where(
+_FILE = (PublishedFile.path, PublishedFile.is_utf8, *_columns(Extent, PublishedFile))
+_SOME_FILES = select(*_FILE).where(
     PublishedFile.organisation_id == OWNER,
     PublishedFile.publication_id == PUBLICATION,
     PublishedFile.path.in_(FILES),
@@ -171,7 +168,7 @@ _VISIT = (
         LivePage.changed_at,
         Publication.digest.label("archive"),
         Publication.rules,
-        *_columns(FileFacts, PublishedFile),
+        *_FILE,
     )
     .join(LivePage, LivePage.organisation_id == Organisation.id)
     .join(Publication, Publication.id == LivePage.publication_id)
@@ -269,7 +266,7 @@ class Catalogue:
     def files(self, publication_id: int, paths: Sequence[str]) -> Mapping[str, FileFacts]:
         """Those files of a publication that are at these paths."""
         rows = self._all(_SOME_FILES, publication=publication_id, files=tuple(paths))
-        return {row.path: FileFacts._make(row) for row in rows}
+        return {row.path: _file(row) for row in rows}
 
 
 def visited(
@@ -306,11 +303,18 @@ def _visited(rows: Sequence[Any]) -> Visited | None:
         return None
     owner, guid, path, publication_id, changed_at, digest, rules = rows[0][:_VISIT_LENGTH]
     organisation = OrganisationRef(owner, guid.hex, "", None)
-    found = (FileFacts._make(row[_VISIT_LENGTH:]) for row in rows)
-    files = {each.path: each for each in found if each.path is not None}
+    found = (row[_VISIT_LENGTH:] for row in rows)
+    files = {each[0]: _file(each) for each in found if each[0] is not None}
     return Visited(
         organisation, path, publication_id, changed_at, digest, _remembered_rules(rules), files
     )
+
+
+def _file(row: Sequence[Any]) -> FileFacts:
+    path, is_utf8, *extent = row
+    kind = content_type_of(path)
+    charset = "; charset=utf-8" if is_utf8 and is_text(kind) else ""
+    return FileFacts(path, kind + charset, Extent._make(extent))
 
 
 @lru_cache(maxsize=64)

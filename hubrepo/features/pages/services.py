@@ -66,7 +66,11 @@ class PageService:
         self._db.add(publication)
         self._db.flush()
         key = {"organisation_id": owner, "publication_id": publication.id}
-        self._db.execute(insert(PublishedFile), [key | each._asdict() for each in bundle.entries])
+        # All in one batch: without the option, rows with a NULL would be a batch of their own.
+        self._db.execute(
+            insert(PublishedFile).execution_options(render_nulls=True),
+            [key | each._asdict() for each in bundle.entries],
+        )
         previous = self._swap(page, live, publication)
         self._forget(page, but=publication.id)
         facts = facts_of(page, publication)

@@ -20,13 +20,7 @@ from hubrepo.features.pages.rules import Lead
 from hubrepo.kernel.base import HubError, NotFound, is_one_line, is_slug, nfc
 from hubrepo.kernel.blobs import BlobMissing, blob_reader
 from hubrepo.kernel.db import Rows
-from hubrepo.kernel.serving import (
-    Extent,
-    Representation,
-    content_type_of,
-    is_text,
-    respond_extent,
-)
+from hubrepo.kernel.serving import Representation, Sent, respond_extent
 from hubrepo.kernel.web import host_of
 
 log = logging.getLogger(__name__)
@@ -72,19 +66,6 @@ h1 {{ font-size: 1.5rem; }}
 """
 
 
-class Redirected(Response):  # type: ignore[misc]  # Pyramid has no types
-    """Leads elsewhere, to just what it says: WebOb would put a host and a scheme of its own before it."""
-
-    def __init__(self, status: int, location: str) -> None:
-        headers = [("Location", location), ("Content-Length", "0")]
-        super().__init__(status=status, headerlist=headers, app_iter=())
-
-    def __call__(self, _environ: Any, start_response: Any) -> Any:
-        """What WSGI asks."""
-        start_response(self.status, self.headerlist)
-        return self.app_iter
-
-
 @dataclass(frozen=True)
 class Address:
     """What was asked for within a page: a file, or a folder with its slash; None: the page without one."""
@@ -120,7 +101,7 @@ class Address:
 def answer(request: Any, slug: str, path: str) -> Response:
     """The answer to a GET or HEAD of `/pages/<slug>/<path>`. Raises NotFound."""
     if (host := request.registry.pages_host) and host_of(request) != host.name:
-        return Redirected(308, f"{request.scheme}://{host.address}{request.path_qs}")
+        return _led_to(f"{request.scheme}://{host.address}{request.path_qs}", 308)
     path = nfc(path)
     # Nothing has a name like that; nor would every database care to be asked.
     if not (is_slug(slug) and is_one_line(path)) or len(path) > request.registry.longest_address:
@@ -180,7 +161,7 @@ class _Visit:
     def _add_slash(self) -> Response:
         request = self._request
         query = f"?{request.query_string}" if request.query_string else ""
-        return Redirected(308, f"{request.path}/{query}")
+        return _led_to(f"{request.path}/{query}", 308)
 
     def _follow(self, lead: Lead) -> Response:
         if lead.is_rewrite:
@@ -195,7 +176,7 @@ class _Visit:
         if request.query_string and "?" not in target:
             target, hash_, fragment = target.partition("#")
             target = f"{target}?{request.query_string}{hash_}{fragment}"
-        return Redirected(lead.status, target)
+        return _led_to(target, lead.status)
 
     def _missing(self) -> Response:
         file = self._page.files.get(NOT_FOUND)
@@ -207,23 +188,22 @@ class _Visit:
         page = self._page
         headers = self._rules.headers_for(f"/{file.path}")
         caching = headers.pop("cache-control", REVALIDATE)
-        kind = content_type_of(file.path)
-        charset = "; charset=utf-8" if file.is_utf8 and is_text(kind) else ""
         what = Representation(
-            digest=file.digest,
-            size=file.size,
+            digest=file.extent.digest,
+            size=file.extent.size,
             modified=page.changed_at if page.changed_at <= self._request.now else None,
-            content_type=headers.pop("content-type", kind + charset),
+            content_type=headers.pop("content-type", file.content_type),
             cache_control=caching if status == 200 else REVALIDATE,
             headers=[(name.title(), value) for name, value in headers.items()],
         )
-        extent = Extent(
-            file.offset, file.stored_size, file.size, file.crc, file.digest, file.stored_digest
-        )
-        reader = blob_reader(self._request, page.organisation)
-        return respond_extent(
-            self._request, what, extent, partial(reader.open, page.digest), status
-        )
+        open_at = partial(blob_reader(self._request, page.organisation).open, page.digest)
+        return respond_extent(self._request, what, file.extent, open_at, status)
+
+
+def _led_to(location: str, status: int) -> Response:
+    """A redirect to just what it says: relative, it is right behind any proxy."""
+    headers = [("Location", location), ("Content-Length", "0")]
+    return Sent(status=status, headerlist=headers, app_iter=())
 
 
 def _first_of(address: Address, files: Mapping[str, FileFacts]) -> FileFacts | None:

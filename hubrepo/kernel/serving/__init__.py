@@ -2,11 +2,12 @@
 
 from hubrepo.kernel.serving.content_types import content_type_of, is_text
 from hubrepo.kernel.serving.extents import Extent, respond_extent
-from hubrepo.kernel.serving.responses import Representation, disposition, respond
+from hubrepo.kernel.serving.responses import Representation, Sent, disposition, respond
 
 __all__ = [
     "Extent",
     "Representation",
+    "Sent",
     "content_type_of",
     "disposition",
     "is_text",

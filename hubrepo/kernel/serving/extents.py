@@ -1,16 +1,16 @@
 """Files that lie within a blob, as members of an archive do, sent without unpacking the archive."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, BinaryIO, cast
+from io import BytesIO
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from pyramid.response import Response
 from webob.acceptparse import AcceptEncodingValidHeader
 
 from hubrepo.kernel.archives import GZIP_FRAME, gzip_framed, inflated
 from hubrepo.kernel.serving.files import OneWayFile, cut, pieces_of
-from hubrepo.kernel.serving.responses import Opener, Representation, respond
+from hubrepo.kernel.serving.responses import SMALL, Opener, Representation, respond
 
 VARY = ("Vary", "Accept-Encoding")
 
@@ -18,8 +18,7 @@ VARY = ("Vary", "Accept-Encoding")
 _LONGEST_REMEMBERED = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """A file of `size` bytes that lies at `offset` of a blob, in `stored_size` bytes.
 
     `digest` is the hex SHA-256 of its content, `crc` the CRC-32. A deflated one also has the digest
@@ -42,26 +41,19 @@ def respond_extent(
     To a client that takes gzip a deflated one goes as it is stored, in a gzip frame; for others, and
     where a range is asked for, it is inflated.
     """
-    headers, digest, size, coding = request.headers, what.digest, what.size, None
+    environ, headers = request.environ, (*what.headers, VARY)
     if extent.stored_digest is None:
-        open_file = _stored(extent, open_at)
-    elif "Range" not in headers and accepts_gzip(headers.get("Accept-Encoding")):
-        digest, size, coding = extent.stored_digest, extent.stored_size + GZIP_FRAME, "gzip"
-        open_file = _framed(extent, open_at)
-    else:
-        open_file = _inflated(extent, open_at)
-    # Not `dataclasses.replace`, which takes longer than finding the file.
-    sent = Representation(
-        digest,
-        size,
-        what.modified,
-        what.content_type,
-        what.cache_control,
-        what.filename,
-        coding,
-        (*what.headers, VARY),
+        return respond(request, what._replace(headers=headers), _stored(extent, open_at), status)
+    if "HTTP_RANGE" in environ or not accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING")):
+        inflate = _inflated(extent, open_at)
+        return respond(request, what._replace(headers=headers), inflate, status)
+    gzip = what._replace(
+        digest=extent.stored_digest,
+        size=extent.stored_size + GZIP_FRAME,
+        coding="gzip",
+        headers=headers,
     )
-    return respond(request, sent, open_file, status)
+    return respond(request, gzip, _framed(extent, open_at), status)
 
 
 def _stored(extent: Extent, open_at: Opener) -> Opener:
@@ -85,6 +77,9 @@ def _made(
     def open_file(start: int, length: int) -> BinaryIO:
         file = open_at(extent.offset, extent.stored_size)
         pieces = make(pieces_of(file, extent.stored_size))
+        if extent.size <= SMALL:
+            with file:
+                return BytesIO(b"".join(pieces)[start : start + length])
         return cast("BinaryIO", OneWayFile(cut(pieces, start, length), length, file.close))
 
     return open_file

@@ -1,10 +1,10 @@
 """Bytes → HTTP: validators, ranges, digests, disposition, and files handed to the server to send."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any, BinaryIO
+from functools import lru_cache
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from pyramid.response import Response
@@ -43,8 +43,7 @@ class PreconditionFailed(HubError):
     message = "the precondition does not hold"
 
 
-@dataclass(frozen=True)
-class Representation:
+class Representation(NamedTuple):
     """What is about to be sent: `digest` is the hex SHA-256 of its content.
 
     Its `size` bytes are the content itself, or with a `coding`, what the coding made of it, of which
@@ -65,6 +64,15 @@ class Representation:
     def etag(self) -> str:
         """Strong: the same tag is the same bytes."""
         return f'"{self.digest}-{self.coding}"' if self.coding else f'"{self.digest}"'
+
+
+class Sent(Response):  # type: ignore[misc]  # Pyramid has no types
+    """A response that is sent as it is: WebOb would look for a `Location`, to put a host before it."""
+
+    def __call__(self, _environ: Any, start_response: Any) -> Any:
+        """What WSGI asks."""
+        start_response(self.status, self.headerlist)
+        return self.app_iter
 
 
 class _Bounded:
@@ -93,11 +101,11 @@ def respond(request: Any, what: Representation, open_at: Opener, status: int = 2
     """
     part = None
     if status == 200:
-        if_match = request.headers.get("If-Match")
+        if_match = request.environ.get("HTTP_IF_MATCH")
         if if_match is not None and not matches_strongly(if_match, what.etag):
             raise PreconditionFailed
         if _is_fresh(request, what):
-            return Response(status=304, headerlist=_validators(what))
+            return Sent(status=304, headerlist=_validators(what))
         part = _part(request, what)
     headers = _validators(what) if status == 200 else [*what.headers, _caching(what)]
     headers.append(("Content-Type", what.content_type))
@@ -111,7 +119,7 @@ def respond(request: Any, what: Representation, open_at: Opener, status: int = 2
     part = part or Slice(0, what.size)
     headers.append(("Content-Length", str(part.length)))
     body = () if request.method == "HEAD" else _body(request, open_at, part)
-    return Response(status=status, headerlist=headers, app_iter=body)
+    return Sent(status=status, headerlist=headers, app_iter=body)
 
 
 def _body(request: Any, open_at: Opener, part: Slice) -> Any:
@@ -133,23 +141,30 @@ def _validators(what: Representation) -> list[tuple[str, str]]:
         # Who saves a file may want to check it; for the rest it would be a header too many.
         headers.append(("Repr-Digest", repr_digest(what.digest)))
     if what.modified is not None:
-        headers.append(("Last-Modified", format_datetime(what.modified, usegmt=True)))
+        headers.append(("Last-Modified", _http_date(what.modified)))
     return headers
 
 
+@lru_cache(maxsize=1024)
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
+
+
 def _is_fresh(request: Any, what: Representation) -> bool:
-    if_none_match = request.headers.get("If-None-Match")
+    if_none_match = request.environ.get("HTTP_IF_NONE_MATCH")
     if if_none_match is not None:
         return matches_any(if_none_match, what.etag)
-    return not_modified_since(request.headers.get("If-Modified-Since"), what.modified)
+    return not_modified_since(request.environ.get("HTTP_IF_MODIFIED_SINCE"), what.modified)
 
 
 def _part(request: Any, what: Representation) -> Slice | None:
     if request.method != "GET" or what.coding is not None:
         return None
-    if not range_still_applies(request.headers.get("If-Range"), what.etag, what.modified):
+    wanted = request.environ.get("HTTP_RANGE")
+    if_range = request.environ.get("HTTP_IF_RANGE")
+    if wanted is None or not range_still_applies(if_range, what.etag, what.modified):
         return None
     try:
-        return wanted_slice(request.headers.get("Range"), what.size)
+        return wanted_slice(wanted, what.size)
     except RangeNotSatisfiable:
         raise UnsatisfiableRange(headers={"Content-Range": f"bytes */{what.size}"}) from None
