@@ -94,7 +94,6 @@ FIRST: BindParameter[str] = bindparam("first")
 BEHIND: BindParameter[str] = bindparam("behind")
 BEFORE: BindParameter[datetime] = bindparam("before", type_=LivePage.published_at.type)
 PUBLICATION: BindParameter[int] = bindparam("publication")
-NUMBER: BindParameter[int] = bindparam("number")
 BELOW: BindParameter[int] = bindparam("below")
 LIMIT: BindParameter[int] = bindparam("limit")
 HIGHEST = 2**31 - 1

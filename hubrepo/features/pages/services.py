@@ -23,7 +23,7 @@ class PageService:
     """Changes the pages of one organisation, and tells the audit.
 
     What is live changes under a lock on the organisation, so that two publishers see each other. Locks
-    are taken in one order everywhere: page, blob, organisation.
+    are taken in one order everywhere: page, publication, blob, organisation.
     """
 
     def __init__(
@@ -124,13 +124,14 @@ class PageService:
         if live is not None and live.publication_id == publication.id:
             raise errors.PublicationLive(number)
         self._audit.record(events.PublicationForgotten(path, number, publication.digest))
-        only = select(Publication).where(self._of(page), Publication.number == number)
-        self._blobs.release(*forget(self._db, only))
+        self._blobs.release(*forget(self._db, self._numbered(page, number)))
+
+    def _numbered(self, page: Page, number: int) -> Select[Publication]:
+        return select(Publication).where(self._of(page), Publication.number == number)
 
     def _publication(self, page: Page, number: int) -> Publication:
         """The publication, which nobody forgets until this transaction ends."""
-        wanted = select(Publication).where(self._of(page), Publication.number == number)
-        found = self._db.scalar(wanted.with_for_update())
+        found = self._db.scalar(self._numbered(page, number).with_for_update())
         if found is None:
             raise errors.PublicationNotFound(number)
         return found
