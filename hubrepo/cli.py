@@ -85,6 +85,8 @@ class OneSentence(click.Group):
             return super().invoke(ctx)
         except Misconfigured as error:
             raise click.ClickException(str(error)) from None
+        except BrokenPipeError:
+            raise  # click ends quietly when nobody reads on
         except (OSError, LookupError, configparser.Error, DBAPIError) as error:
             # What the operating system, PasteDeploy, the ini file or the database say for themselves.
             sentence = one_line(str(getattr(error, "orig", error)))
@@ -353,7 +355,10 @@ def set_limits(command: Command, /, slug: str, **limits: int | None) -> None:
     """Give an organisation limits of its own; one that is left out is the hub's again."""
     with command.accounts("organisation:limit", f"organisation:{slug}", slug) as accounts:
         accounts.set_limits(accounts.organisation(slug), Limits(**limits))
-    click.echo(f"Set the limits of {slug}.")
+    own = [
+        f"{name.replace('_', ' ')} {limit}" for name, limit in limits.items() if limit is not None
+    ]
+    click.echo(f"Set the limits of {slug}: {', '.join(own) or 'none'}; all others are the hub's.")
 
 
 @main.command("list-members")

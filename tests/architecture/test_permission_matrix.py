@@ -32,6 +32,7 @@ PATHS = {
     pages.PageResource: "/api/pages/docs",
     pages.PublicationsResource: "/api/pages/docs/publications",
     pages.PublicationResource: "/api/pages/docs/publications/1",
+    pages.ForgetResource: "/api/pages/docs/publications/1/forget",
     pages.RollbackResource: "/api/pages/docs/rollback",
     pages.DifferenceResource: "/api/pages/docs/publications/1/diff/1",
     pages.PublishedResource: "/pages/{slug}/docs/",

@@ -5,7 +5,7 @@ does not depend on how many pages, publications or files there are.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -121,7 +121,6 @@ _PAGE = (
     .join(Publication, Publication.id == LivePage.publication_id)
     .where(LivePage.organisation_id == OWNER, LivePage.path == PATH)
 )
-_EVER = select(Page.id).where(Page.organisation_id == OWNER, Page.path == PATH)
 # What lies above a path is one of a few; what lies below it is a range, for `0` comes after `/`.
 _ABOVE = (
     select(LivePage.path)
@@ -218,10 +217,6 @@ class Catalogue:
             raise errors.NotPublished
         return found
 
-    def was_page(self, path: str) -> bool:
-        """Whether anything was ever published at that path."""
-        return self._first(_EVER, path=path) is not None
-
     def overlapping(self, path: str) -> str | None:
         """The path of a live page above or below `path`, if there is one."""
         if above := prefixes(path)[1:]:
@@ -240,7 +235,9 @@ class Catalogue:
             below=HIGHEST if below is None else below,
             limit=page.fetch or HIGHEST,
         )
-        if not rows and below is None:
+        if not rows and (
+            below is None or not self._all(_PUBLICATIONS, path=path, below=HIGHEST, limit=1)
+        ):
             raise errors.NotPublished
         return [PublicationFacts._make(row) for row in rows]
 
@@ -290,11 +287,11 @@ def _after(cursor: str) -> tuple[datetime, str]:
     moment, _, path = cursor.partition(" ")
     try:
         before = datetime.fromisoformat(moment)
-    except ValueError:
+        if before.tzinfo is None:
+            raise BadCursor
+        return before.astimezone(UTC), path
+    except (ValueError, OverflowError):
         raise BadCursor from None
-    if before.tzinfo is None:
-        raise BadCursor
-    return before, path
 
 
 def _visited(rows: Sequence[Any]) -> Visited | None:
@@ -316,6 +313,6 @@ def _file(row: Sequence[Any]) -> FileFacts:
     return FileFacts(path, kind + charset, Extent._make(extent))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _remembered_rules(text: str | None) -> Rules:
     return Rules() if text is None else Rules.load(text)

@@ -24,7 +24,10 @@ from hubrepo.kernel.base import is_one_line
 REDIRECTS, HEADERS = "_redirects", "_headers"
 
 MAX_SIZE = 64 * 1024
+MAX_LINE = 1000
 MAX_RULES, MAX_WILD = 1000, 100
+# In one path: each takes its time to be found not to match.
+MAX_NAMES = 8
 
 STATUSES = REWRITES | {301, 302, 303, 307, 308}
 DEFAULT_STATUS = 301
@@ -61,7 +64,7 @@ ALWAYS_SO = {("access-control-allow-origin", "*"), ("x-content-type-options", "n
 
 _BOTH_IN_SEGMENT = re.compile(r"/:[A-Za-z][^/]*\*")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_VALUE = re.compile(r"[\t\x20-\x7e]{1,2000}")
+_VALUE = re.compile(r"[\t\x20-\x7e]+")
 
 
 class BadRule(ValueError):
@@ -92,8 +95,11 @@ class _Lines:
             text = line.strip().removeprefix("\ufeff")
             if "\ufffd" in text or not text.replace("\t", " ").isprintable():
                 raise self.bad("has characters that are no text")
-            if text and not text.startswith("#"):
-                yield text
+            if not text or text.startswith("#"):
+                continue
+            if len(text) > MAX_LINE:
+                raise self.bad(f"is longer than {MAX_LINE} characters")
+            yield text
 
     def bad(self, reason: str) -> BadRule:
         """What is wrong with the line that was read last."""
@@ -144,6 +150,8 @@ def _source(lines: _Lines, word: str) -> str:
     names = names_in(word)
     if len(names) != len(set(names)):
         raise lines.bad("has more than one *, or a name twice")
+    if len(names) > MAX_NAMES:
+        raise lines.bad(f"has more than {MAX_NAMES} names")
     if _BOTH_IN_SEGMENT.search(word):
         raise lines.bad("has a name and a * in one segment")
     return word
@@ -160,6 +168,8 @@ def _target(lines: _Lines, word: str, source: str, status: int) -> str:
     known = names_in(source)
     if unknown := [name for name in PLACEHOLDER.findall(word) if name not in known]:
         raise lines.bad(f"leads to :{unknown[0]}, which its path does not name")
+    if "*" in word:
+        raise lines.bad(f"leads to {word!r}: what * matched is :splat there")
     if elsewhere:
         _check_host(lines, word)
     return quote(word, safe="/:?#[]@!$&'()*+,;=%~")
@@ -202,4 +212,6 @@ def _header(lines: _Lines, line: str) -> tuple[str, str]:
         return name, value
     if name not in ALLOWED and (not name.startswith("x-") or RESERVED.fullmatch(name)):
         raise lines.bad(f"sets {written}, which a page may not")
+    if name == "content-type" and value.lower().startswith(("multipart/", "message/")):
+        raise lines.bad("sets a Content-Type whose parts have headers of their own")
     return name, value

@@ -19,6 +19,7 @@ from hubrepo.kernel.web import Literal, Resource, reify
 _DIFFERENCE = re.compile(r"(.+)/publications/([0-9]{1,9})/diff/([0-9]{1,9})", re.DOTALL)
 _PUBLICATION = re.compile(r"(.+)/publications/([0-9]{1,9})", re.DOTALL)
 _PUBLICATIONS = re.compile(r"(.+)/publications", re.DOTALL)
+_FORGET = re.compile(r"(.+)/publications/([0-9]{1,9})/forget", re.DOTALL)
 _ROLLBACK = re.compile(r"(.+)/rollback", re.DOTALL)
 
 
@@ -62,6 +63,8 @@ class PagesResource(Literal):
             return PublicationResource(self, rest, match[1], int(match[2]))
         if match := _PUBLICATIONS.fullmatch(rest):
             return PublicationsResource(self, rest, match[1])
+        if match := _FORGET.fullmatch(rest):
+            return ForgetResource(self, rest, match[1], int(match[2]))
         if match := _ROLLBACK.fullmatch(rest):
             return RollbackResource(self, rest, match[1])
         return PageResource(self, rest)
@@ -106,14 +109,6 @@ class AboutPage(PageResource):
             return None
 
     @property
-    def was_page(self) -> bool:
-        """Whether anything was ever published at this very path."""
-        try:
-            return self.pages.catalogue.was_page(self.path)
-        except BadPath:
-            return False
-
-    @property
     def page_path(self) -> str:
         """The path of the page that it is about. Raises BadPath."""
         return path_in_url(self._page_name)
@@ -123,12 +118,20 @@ class PublicationsResource(AboutPage):
     """`…/<path>/publications`."""
 
 
-class PublicationResource(AboutPage):
-    """`…/<path>/publications/<n>`."""
+class AboutPublication(AboutPage):
+    """What goes on to one publication."""
 
     def __init__(self, parent: PagesResource, name: str, page_name: str, number: int) -> None:
         super().__init__(parent, name, page_name)
         self.number = number
+
+
+class PublicationResource(AboutPublication):
+    """`…/<path>/publications/<n>`."""
+
+
+class ForgetResource(AboutPublication):
+    """`…/<path>/publications/<n>/forget`."""
 
 
 class RollbackResource(AboutPage):

@@ -1,7 +1,7 @@
 """What a page's own rules say of a path: where it leads, and which headers its file has."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Self
@@ -89,23 +89,24 @@ class Rules:
 
         `path` is decoded, and begins with the slash of the page.
         """
-        if not self.redirects:
+        plain = (
+            number for number in self._plain.get(key_of(path), ()) if self._counts(number, forced)
+        )
+        first = next(plain, len(self.redirects))
+        values: Mapping[str, str] = {}
+        for number, pattern in self._wild:
+            if number > first:
+                break
+            if self._counts(number, forced) and (match := pattern.fullmatch(path)):
+                first, values = number, match.groupdict("")
+                break
+        if first == len(self.redirects):
             return None
-        for number, values in self._matching(path):
-            rule = self.redirects[number]
-            if rule.forced or not forced:
-                return Lead(_filled(rule, values), rule.status)
-        return None
+        rule = self.redirects[first]
+        return Lead(_filled(rule, values), rule.status)
 
-    def _matching(self, path: str) -> Iterator[tuple[int, Mapping[str, str]]]:
-        plain: list[tuple[int, Mapping[str, str]]]
-        plain = [(number, {}) for number in self._plain.get(key_of(path), ())]
-        wild: list[tuple[int, Mapping[str, str]]] = [
-            (number, match.groupdict(""))
-            for number, pattern in self._wild
-            if (match := pattern.fullmatch(path))
-        ]
-        yield from sorted(plain + wild, key=lambda each: each[0])
+    def _counts(self, number: int, forced: bool) -> bool:
+        return self.redirects[number].forced or not forced
 
     def headers_for(self, path: str) -> dict[str, str]:
         """The headers of the file at `path`; of two rules about one header the later counts."""

@@ -43,6 +43,14 @@ def path_in_url(text: str) -> str:
     return _checked(text, text if text.strip() else "")
 
 
+def is_path(text: str) -> bool:
+    """Whether something may be published at `text`."""
+    try:
+        return bool(path_in_url(text))
+    except errors.BadPath:
+        return False
+
+
 def _checked(given: object, path: str) -> str:
     segments = path.split("/")
     if not path:

@@ -12,7 +12,7 @@ from hubrepo.features.pages.models import LivePage, Page, Publication, Published
 from hubrepo.features.pages.settings import PageSettings
 from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
 from hubrepo.kernel.audit import AuditLog
-from hubrepo.kernel.blobs import BlobService, Stage, doom
+from hubrepo.kernel.blobs import Blob, BlobService, Stage, doom
 from hubrepo.kernel.db import Database, Rows, insert_if_absent
 
 FORGET_AT_ONCE = 20
@@ -50,9 +50,29 @@ class PageService:
         page = self._page(bundle.path)
         blob = self._blobs.put(stage)
         live = self._live_or_free(page)
+        publication = self._add_publication(page, blob, bundle, published_by)
+        previous = self._swap(page, live, publication)
+        self._forget_surplus(page)
+        self._audit.record(
+            events.PagePublished(
+                page.path,
+                publication.number,
+                publication.digest,
+                previous,
+                published_by,
+                publication.size,
+                publication.files,
+            )
+        )
+        return facts_of(page, publication)
+
+    def _add_publication(
+        self, page: Page, blob: Blob, bundle: Bundle, published_by: str
+    ) -> Publication:
+        """The next publication of a page, with its files; nobody sees it yet."""
         page.head += 1
         publication = Publication(
-            organisation_id=owner,
+            organisation_id=self._organisation.id,
             page_id=page.id,
             number=page.head,
             published_at=self._now,
@@ -65,27 +85,13 @@ class PageService:
         )
         self._db.add(publication)
         self._db.flush()
-        key = {"organisation_id": owner, "publication_id": publication.id}
+        key = {"organisation_id": page.organisation_id, "publication_id": publication.id}
         # All in one batch: without the option, rows with a NULL would be a batch of their own.
         self._db.execute(
             insert(PublishedFile).execution_options(render_nulls=True),
             [key | each._asdict() for each in bundle.entries],
         )
-        previous = self._swap(page, live, publication)
-        self._forget(page, but=publication.id)
-        facts = facts_of(page, publication)
-        self._audit.record(
-            events.PagePublished(
-                page.path,
-                facts.number,
-                facts.digest,
-                previous,
-                published_by,
-                facts.size,
-                facts.files,
-            )
-        )
-        return facts
+        return publication
 
     def roll_back(self, path: str, number: int) -> PageFacts:
         """Make a publication live again, also one of a page that was unpublished.
@@ -112,7 +118,7 @@ class PageService:
         page.changed_at = self._moment_after(page.changed_at)
         if not self._settings.keep_publications:
             # Otherwise the next publish does it: taking a page down shall not wait for many rows.
-            self._forget(page)
+            self._forget_surplus(page)
         happened = events.PageUnpublished(path, retired.number, retired.digest, reason)
         self._audit.record(happened)
 
@@ -170,9 +176,8 @@ class PageService:
             raise errors.PathOverlaps(other)
         limit = own_limit if own_limit is not None else self._max_pages
         if limit and self._count_live() >= limit:
-            raise QuotaExceeded(
-                f"the organisation may have {limit} pages (hubrepo.quotas.max_pages)"
-            )
+            whose = "" if own_limit is not None else " (hubrepo.quotas.max_pages)"
+            raise QuotaExceeded(f"the organisation may have {limit} pages{whose}")
         return None
 
     def _count_live(self) -> int:
@@ -210,19 +215,18 @@ class PageService:
         own = Page.organisation_id == self._organisation.id
         return self._db.scalar(select(func.max(Page.changed_at)).where(own, near))
 
-    def _forget(self, page: Page, but: int = 0) -> None:
-        """Let go of what is kept no longer: too many of this page, too old ones of any."""
+    def _forget_surplus(self, page: Page) -> None:
+        """Let go, afterwards, of what is kept no longer: too many of this page, too old ones of any."""
         too_many = (
             select(Publication)
-            .where(self._of(page), Publication.id != but)
+            .where(self._of(page), Publication.retired_at.is_not(None))
             .order_by(Publication.retired_at.desc(), Publication.number.desc())
             .offset(self._settings.keep_publications)
         )
         own = Publication.organisation_id == self._organisation.id
         too_old = retired_long_ago(self._settings, self._now).where(own)
-        for query in (too_many, too_old):
-            if blob_ids := forget(self._db, query):
-                self._blobs.release(*blob_ids)
+        if any(self._db.scalar(each.limit(1)) is not None for each in (too_many, too_old)):
+            self._blobs.release_afterwards(lambda db: forget(db, too_many) + forget(db, too_old))
 
 
 def retired_long_ago(settings: PageSettings, now: datetime) -> Select[Publication]:

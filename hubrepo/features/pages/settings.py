@@ -6,7 +6,8 @@ from typing import Self
 
 from hubrepo.kernel.base import Misconfigured, setting
 
-_HOST = re.compile(r"([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?", re.IGNORECASE)
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*)(?::([0-9]{{1,5}}))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class HostSettings:
 
     pages_host: str = setting(
         "",
-        help="A host such as `pages.example.net`, with a port where browsers need one: pages are served "
-        "there alone, and without a sandbox. Take one of another registrable domain than the hub's own: "
-        "then no cookie passes between the two.",
+        help="A host such as `pages.example.net` (and a port where browsers need one), which the hub itself "
+        "is not known by: pages are served there alone, and without a sandbox. Take one of another "
+        "registrable domain than the hub's own: then no cookie passes between the two.",
     )
 
 
@@ -48,7 +49,7 @@ class PagesHost:
         if not settings.pages_host:
             return None
         match = _HOST.fullmatch(settings.pages_host)
-        if match is None:
+        if match is None or int(match[2] or 0) > 65535:
             raise Misconfigured(
                 f"hubrepo.pages_host must be a host such as pages.example.net, not {settings.pages_host!r}"
             )

@@ -12,6 +12,7 @@ from hubrepo.features.pages.catalogue import cursor_of
 from hubrepo.features.pages.permissions import FORGET, PUBLISH, READ, ROLL_BACK, UNPUBLISH
 from hubrepo.features.pages.resources import (
     DifferenceResource,
+    ForgetResource,
     PageResource,
     PagesResource,
     PublicationResource,
@@ -93,14 +94,9 @@ def show_publication(context: PublicationResource, request: Any) -> dict[str, ob
     return presenters.publication_json(found)
 
 
-@view_config(context=PublicationResource, request_method="DELETE", permission=FORGET)
-def forget(context: PublicationResource, request: Any) -> Response:
-    """Remove a past publication, and its bytes, before its time.
-
-    A path that ever was a page is one, live or not: to take it down twice shall not remove something else.
-    """
-    if context.was_page:
-        return unpublish(context, request)
+@view_config(context=ForgetResource, request_method="POST", permission=FORGET)
+def forget(context: ForgetResource, request: Any) -> Response:
+    """Remove a past publication, and its bytes, before its time."""
     context.pages.service.forget(context.page_path, context.number)
     return Response(status=204)
 

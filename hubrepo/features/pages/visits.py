@@ -4,6 +4,7 @@ Whoever comes is a stranger: no credential is looked at, and an organisation wit
 one that does not exist. What is sent comes straight from the published archive.
 """
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from contextlib import closing
@@ -17,6 +18,7 @@ from pyramid.response import Response
 from hubrepo.features.pages.catalogue import Catalogue, FileFacts, Visited, prefixes, visited
 from hubrepo.features.pages.conventions import HEADERS, REDIRECTS
 from hubrepo.features.pages.rules import Lead
+from hubrepo.features.pages.schemas import is_path
 from hubrepo.kernel.base import HubError, NotFound, is_one_line, is_slug, nfc
 from hubrepo.kernel.blobs import BlobMissing, blob_reader
 from hubrepo.kernel.db import Rows
@@ -30,6 +32,9 @@ HIDDEN = frozenset({REDIRECTS, HEADERS})
 REVALIDATE = "public, no-cache"
 ATTEMPTS = 3
 
+# Of what a path may mean, that of long ones is not kept: strangers choose them.
+MOST_REMEMBERED = 200
+
 # No `allow-same-origin`: a page is of no origin, and the hub's sessions are not its own.
 SANDBOX = (
     "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals "
@@ -42,6 +47,7 @@ OPEN = (
     ("Access-Control-Allow-Origin", "*"),
     # Who reads a file by ranges needs to see `Content-Range` and `ETag`.
     ("Access-Control-Expose-Headers", "*"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
     ("Cache-Control", REVALIDATE),
 )
 PREFLIGHT = (
@@ -120,7 +126,8 @@ def answer(request: Any, slug: str, path: str) -> Response:
 
 
 def _visit(request: Any, rows: Rows, slug: str, path: str) -> Response:
-    found = visited(rows, slug, *_asked(path))
+    pages, files = _asked(path) if len(path) <= MOST_REMEMBERED else _asked.__wrapped__(path)
+    found = visited(rows, slug, pages, files) if pages else None
     if found is None:
         raise NotFound
     return _Visit(request, rows, found).answer(_within(path, found.path))
@@ -129,7 +136,7 @@ def _visit(request: Any, rows: Rows, slug: str, path: str) -> Response:
 @lru_cache(maxsize=1024)
 def _asked(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The pages that `path` may be in, and the files of these that may answer it."""
-    pages = prefixes(path)
+    pages = [each for each in prefixes(path) if is_path(each)]
     files = {file for page in pages for file in _within(path, page).candidates}
     return tuple(pages), tuple(sorted(files | {NOT_FOUND}))
 
@@ -187,6 +194,8 @@ class _Visit:
     def _send(self, file: FileFacts, status: int = 200) -> Response:
         page = self._page
         headers = self._rules.headers_for(f"/{file.path}")
+        # A client that keeps the file would keep what it was once told of it.
+        variant = _digest_of(headers) if headers else None
         caching = headers.pop("cache-control", REVALIDATE)
         what = Representation(
             digest=file.extent.digest,
@@ -195,9 +204,14 @@ class _Visit:
             content_type=headers.pop("content-type", file.content_type),
             cache_control=caching if status == 200 else REVALIDATE,
             headers=[(name.title(), value) for name, value in headers.items()],
+            variant=variant,
         )
         open_at = partial(blob_reader(self._request, page.organisation).open, page.digest)
         return respond_extent(self._request, what, file.extent, open_at, status)
+
+
+def _digest_of(headers: Mapping[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(headers.items())).encode()).hexdigest()[:16]
 
 
 def _led_to(location: str, status: int) -> Response:

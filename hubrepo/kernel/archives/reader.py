@@ -45,6 +45,7 @@ from hubrepo.kernel.archives.records import (
     Entry,
     LocalHeader,
     in_utf8,
+    is_utf8,
     kept,
     unicode_block,
     widened,
@@ -184,13 +185,16 @@ def _texts(listed: Listed) -> tuple[str, bytes, bytes, int]:
     """Name, and raw name, comment and flag as they are to be written down again.
 
     Some programs put a UTF-8 name beside the one in code page 437, and not every reader looks
-    there. Such a member gets that name for good, so that it has one name only.
+    there; others write UTF-8 and do not say so. Such a member gets that name for good, so that it
+    has one name only.
     """
     _, raw, extra, comment = listed
     flag = listed.entry.flags & UTF8
     if not flag and (path := unicode_block(extra, UNICODE_PATH, raw)) is not None:
         comment = unicode_block(extra, UNICODE_COMMENT, comment) or in_utf8(comment)
         raw, flag = path, UTF8
+    if not flag and not raw.isascii() and is_utf8(raw):
+        comment, flag = comment if is_utf8(comment) else in_utf8(comment), UTF8
     if not flag:
         return raw.decode("cp437"), raw, comment, flag
     try:

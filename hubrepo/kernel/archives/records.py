@@ -156,6 +156,15 @@ def unicode_block(extra: bytes, kind: int, raw: bytes) -> bytes | None:
     return data[5:]
 
 
+def is_utf8(raw: bytes) -> bool:
+    """Whether it can be read as that: what is not meant to be hardly ever can."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def in_utf8(raw: bytes) -> bytes:
     """A comment in code page 437, told in UTF-8 and cut at the most that the format can hold."""
     return raw.decode("cp437").encode()[:MOST_16].decode(errors="ignore").encode()

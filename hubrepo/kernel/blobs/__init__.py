@@ -45,7 +45,7 @@ class BlobSettings:
     blobs_in_memory: int = setting(
         32 * 1024**2,
         minimum=0,
-        help="Bytes of small files, read lately, that a process keeps in memory; 0: none.",
+        help="Bytes of memory in which a process keeps small files that it read lately; 0: none.",
     )
 
 

@@ -4,7 +4,7 @@ A crash leaves at worst bytes without a row, never a row without bytes.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -139,6 +139,20 @@ class BlobService:
         """Nothing refers to these blobs any more: their bytes go once the transaction has committed."""
         doom(self._db, blob_ids, self._now)
         self._manager.get().addAfterCommitHook(self._after_commit)
+
+    def release_afterwards(self, let_go: Callable[[Session], Sequence[int]]) -> None:
+        """Once the transaction has committed, release the blobs that `let_go` returns.
+
+        It is called in a transaction of its own, for what no answer depends on.
+        """
+
+        def act(committed: bool) -> None:
+            if committed:
+                with self._database.write() as db:
+                    doom(db, let_go(db), self._now)
+                sweep(self._database, self._store)
+
+        self._manager.get().addAfterCommitHook(act)
 
     def _after_commit(self, committed: bool) -> None:
         if committed:

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Select
 
-# A remembered result has at most so many rows and characters, and so many are remembered at once.
+# A remembered result has at most so many rows and characters, what it is remembered by has at most so
+# many, for strangers may choose that; and so many are remembered at once.
 MOST_ROWS = 64
+MOST_KEY = 2 * 1024
 MOST_TEXT = 16 * 1024
 MOST_RESULTS = 1024
 
@@ -83,12 +85,19 @@ class Memory:
         held, results = self._held
         if held != state or len(results) >= MOST_RESULTS:
             self._held = (state, results) = (state, {})
-        if len(rows) <= MOST_ROWS and _length(rows) <= MOST_TEXT:
+        if len(rows) <= MOST_ROWS and _length(rows) <= MOST_TEXT and _weight(key) <= MOST_KEY:
             results[key] = made
 
 
 def _length(rows: Sequence[Any]) -> int:
     return sum(len(cell) for row in rows for cell in row if isinstance(cell, str))
+
+
+def _weight(key: Hashable) -> int:
+    """The characters in a text, or in texts within tuples."""
+    if isinstance(key, str):
+        return len(key)
+    return sum(map(_weight, key)) if isinstance(key, tuple) else 0
 
 
 class RememberedRows(Rows):

@@ -14,6 +14,9 @@ from hubrepo.kernel.serving.responses import SMALL, Opener, Representation, resp
 
 VARY = ("Vary", "Accept-Encoding")
 
+# Ranges of a deflated file may begin up to here: to get there, all before it is inflated.
+FARTHEST = 16 * 1024**2
+
 # Clients send a few short ones; what is longer is not worth remembering.
 _LONGEST_REMEMBERED = 200
 
@@ -39,14 +42,16 @@ def respond_extent(
     """The answer to a GET or HEAD of `extent`, which `what` describes; `open_at` opens its blob.
 
     To a client that takes gzip a deflated one goes as it is stored, in a gzip frame; for others, and
-    where a range is asked for, it is inflated.
+    where a range is asked for, it is inflated. A range that begins far behind is answered with all
+    of it: otherwise a few bytes would cost a stranger nothing, and the hub a second.
     """
     environ, headers = request.environ, (*what.headers, VARY)
     if extent.stored_digest is None:
         return respond(request, what._replace(headers=headers), _stored(extent, open_at), status)
-    if "HTTP_RANGE" in environ or not accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING")):
-        inflate = _inflated(extent, open_at)
-        return respond(request, what._replace(headers=headers), inflate, status)
+    ranged = request.method == "GET" and "HTTP_RANGE" in environ
+    if ranged or not accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING")):
+        plain = what._replace(headers=headers, last_start=FARTHEST)
+        return respond(request, plain, _inflated(extent, open_at), status)
     gzip = what._replace(
         digest=extent.stored_digest,
         size=extent.stored_size + GZIP_FRAME,
@@ -95,6 +100,11 @@ def accepts_gzip(header: str | None) -> bool:
 @lru_cache(maxsize=256)
 def _accepts(header: str) -> bool:
     try:
-        return bool(AcceptEncodingValidHeader(header).acceptable_offers(["gzip"]))
+        offers = AcceptEncodingValidHeader(header).acceptable_offers(["gzip", "identity"])
     except ValueError:
         return False
+    liked = dict(offers)
+    # Of `identity` most clients say nothing: they take it, but for want of better.
+    return "gzip" in liked and (
+        "identity" not in header or liked["gzip"] >= liked.get("identity", 0)
+    )

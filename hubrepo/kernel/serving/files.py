@@ -36,7 +36,8 @@ class OneWayFile(io.RawIOBase):
 
     Waitress sends a file without holding a thread, however slow the reader is, if it can seek: it
     looks for the end, reads, goes back to where it was, and then on, as far as the socket took it.
-    So the last bytes that were read are kept, and before them there is no way back.
+    So the last bytes that were read are kept, `CHUNK` at most at a time, and before them there is no
+    way back.
     """
 
     def __init__(self, pieces: Iterator[bytes], size: int, close: Callable[[], object]) -> None:
@@ -62,8 +63,9 @@ class OneWayFile(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes, fewer only at the end."""
-        end = self._size if size < 0 else min(self._at + size, self._size)
+        """At most `size` bytes, and none only at the end."""
+        wanted = CHUNK if size < 0 else min(size, CHUNK)
+        end = min(self._at + wanted, self._size)
         kept_until = self._kept_from + len(self._kept)
         if not self._kept_from <= self._at <= kept_until:
             raise io.UnsupportedOperation("there is no way there")

@@ -48,7 +48,9 @@ class Representation(NamedTuple):
 
     Its `size` bytes are the content itself, or with a `coding`, what the coding made of it, of which
     no part can be asked for; then `digest` is any that no other bytes have. `headers` go on the
-    answer, before those that follow from the rest.
+    answer, before those that follow from the rest. What has another `variant` is another
+    representation of the same bytes: told otherwise what they are. A range that begins behind
+    `last_start` is not cut out: everything is sent.
     """
 
     digest: str
@@ -59,11 +61,13 @@ class Representation(NamedTuple):
     filename: str | None = None
     coding: str | None = None
     headers: Sequence[tuple[str, str]] = ()
+    variant: str | None = None
+    last_start: int | None = None
 
     @property
     def etag(self) -> str:
         """Strong: the same tag is the same bytes."""
-        return f'"{self.digest}-{self.coding}"' if self.coding else f'"{self.digest}"'
+        return f'"{"-".join(filter(None, (self.digest, self.coding, self.variant)))}"'
 
 
 class Sent(Response):  # type: ignore[misc]  # Pyramid has no types
@@ -165,6 +169,8 @@ def _part(request: Any, what: Representation) -> Slice | None:
     if wanted is None or not range_still_applies(if_range, what.etag, what.modified):
         return None
     try:
-        return wanted_slice(wanted, what.size)
+        part = wanted_slice(wanted, what.size)
     except RangeNotSatisfiable:
         raise UnsatisfiableRange(headers={"Content-Range": f"bytes */{what.size}"}) from None
+    too_far = part is not None and what.last_start is not None and part.start > what.last_start
+    return None if too_far else part

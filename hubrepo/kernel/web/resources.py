@@ -29,9 +29,9 @@ class RootResource(Resource):
         self.request = request
 
     def __getitem__(self, name: str) -> "Resource":
-        if (hosts := self.request.registry.hosts) and hosts.get(
-            host_of(self.request), name
-        ) != name:
+        hosts = self.request.registry.hosts
+        claimed = hosts.get(host_of(self.request)) if hosts else None
+        if claimed not in {None, name}:
             raise KeyError(name)
         return super().__getitem__(name)
 

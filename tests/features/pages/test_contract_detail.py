@@ -317,6 +317,9 @@ class TestListing:
             *("limit=0", "limit=-1", "limit=x", "limit=", "limit=" + "9" * 30, "cursor=!!!"),
             *("cursor=", "cursor=AA", "limit=1&cursor=%ff", "limit=1&cursor=%00"),
             *("limit=1&cursor=MjAyNiBh", "limit=1&cursor=MjAyNi0xMS0yMSBh"),
+            # The first and the last moment that can be written, in zones that lead beyond them.
+            "limit=1&cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzo1OSBh",
+            "limit=1&cursor=OTk5OS0xMi0zMVQyMzo1OTo1OS0yMzo1OSBh",
         ],
     )
     def test_a_query_that_cannot_be_is_400(self, page, query):

@@ -391,48 +391,51 @@ class TestForgetting:
     def url(self, number):
         return f"{PAGES}/x/publications/{number}"
 
+    def forget(self, client, number, status=204):
+        return client.call("POST", f"{self.url(number)}/forget", status=status)
+
     def test_each_can_be_asked_for(self, site):
         for each in publications(site):
             assert site.get(self.url(each["publication"])).json == each
 
-    @pytest.mark.parametrize("method", ["GET", "DELETE"])
-    def test_one_that_is_not_kept_is_404(self, site, beta, method):
-        response = site.call(method, self.url(9))
+    @pytest.mark.parametrize(("method", "behind"), [("GET", ""), ("POST", "/forget")])
+    def test_one_that_is_not_kept_is_404(self, site, beta, method, behind):
+        response = site.call(method, self.url(9) + behind)
         assert_refused(response, 404, "publication 9 not found")
-        assert beta.call(method, self.url(1)).status_int == 404
+        assert beta.call(method, self.url(1) + behind).status_int == 404
         assert numbers(site) == [3, 2, 1]
 
     def test_a_past_one_can_be_forgotten_with_its_bytes(self, site):
         before = site.get("/api/organisation").json["stored_bytes"]
         size = site.get(self.url(2)).json["size"]
-        site.delete(self.url(2))
+        self.forget(site, 2)
         assert numbers(site) == [3, 1]
         assert site.get("/api/organisation").json["stored_bytes"] == before - size
         site.get(self.url(2), 404)
-        site.delete(self.url(2), 404)
+        self.forget(site, 2, 404)
         roll_back(site, 2, status=404)
         assert site.visit("x/").text == "three"
         publish_texts(site, "four")
         assert numbers(site) == [4, 3, 1]
 
     def test_the_live_one_cannot(self, site):
-        assert list(site.call("DELETE", self.url(3), status=409).json) == ["detail"]
+        assert list(self.forget(site, 3, 409).json) == ["detail"]
         assert site.visit("x/").text == "three"
         roll_back(site, 1)
-        site.delete(self.url(3))
-        site.call("DELETE", self.url(1), status=409)
+        self.forget(site, 3)
+        self.forget(site, 1, 409)
         assert (numbers(site), live(site)) == ([2, 1], [1])
 
     def test_after_an_unpublish_all_can_and_no_number_is_used_again(self, site):
         site.delete(f"{PAGES}/x")
         for number in (1, 2, 3):
-            site.delete(self.url(number))
+            self.forget(site, number)
         site.get(f"{PAGES}/x/publications", 404)
         assert site.publish_page("x")["publication"] == 4
 
     def test_it_is_told(self, site):
         digest = site.get(self.url(1)).json["content_hash"]
-        site.delete(self.url(1))
+        self.forget(site, 1)
         event = site.events()[0]
         assert (event.outcome, event.subject) == ("done", "page:x")
         assert event.details["content_hash"] == digest
@@ -441,7 +444,7 @@ class TestForgetting:
     def test_bytes_that_another_one_shares_stay(self, acme):
         for _ in range(2):
             acme.publish_page("x", {"index.html": "same"})
-        acme.delete(self.url(1))
+        self.forget(acme, 1)
         assert acme.visit("x/").text == "same"
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 import struct
 import zipfile
 import zlib
@@ -12,6 +13,7 @@ from urllib.parse import quote, urljoin
 import pytest
 from webob import Request
 
+from hubrepo.kernel.serving.extents import FARTHEST
 from tests.support.archives import make_zip, page_zip
 from tests.support.contract import statements
 from tests.support.hub import Client, Hub
@@ -509,6 +511,8 @@ class TestCoding:
             ("gzip, deflate, br, zstd", {"gzip"}),
             ("br;q=1.0, gzip;q=0.8, *;q=0.1", {"gzip"}),
             ("gzip;q=0.001", {"gzip"}),
+            ("gzip;q=0.1, identity;q=1", {""}),
+            ("gzip;q=1, identity;q=0.5", {"gzip"}),
             ("gzip ; q=1", {"gzip"}),
             ("deflate,gzip", {"gzip"}),
             ("gzip;q=0", {""}),
@@ -735,19 +739,16 @@ class TestRanges:
         assert (response.status_int, response.text) == (200, TEXT)
 
     @pytest.mark.parametrize("name", BOTH)
-    def test_several_at_once_are_answered_somehow(self, site, name):
+    def test_several_at_once_are_answered_with_everything(self, site, name):
         response = fetch(site, f"p/{name}", Range="bytes=0-1,5-6,-2")
-        assert response.status_int in {200, 206}
+        assert (response.status_int, response.text) == (200, TEXT)
 
     def test_a_range_and_a_coding_are_never_mixed_up(self, site):
         whole = fetch(site, "p/deflated.txt", Accept_Encoding="gzip")
         part = fetch(site, "p/deflated.txt", Accept_Encoding="gzip", Range="bytes=2-9")
-        if part.headers.get("Content-Encoding") == "gzip":
-            assert part.headers["ETag"] == whole.headers["ETag"]
-            assert part.body in {whole.body, whole.body[2:10]}
-        else:
-            assert (part.status_int, part.text) == (206, TEXT[2:10])
-            assert part.headers["ETag"] != whole.headers["ETag"]
+        assert (part.status_int, part.text) == (206, TEXT[2:10])
+        assert "Content-Encoding" not in part.headers
+        assert part.headers["ETag"] != whole.headers["ETag"]
 
     @pytest.mark.parametrize("name", BOTH)
     def test_if_range_decides_between_the_part_and_the_whole(self, site, name):
@@ -1015,11 +1016,9 @@ class TestHostOfTheirOwn:
     @pytest.mark.parametrize("path", ["p/", "p/none", "p", "none/"])
     def test_on_the_hub_s_own_host_nothing_of_them_is_served(self, apart, path):
         response = fetch(apart, f"{path}?q=1")
-        assert response.status_int in {301, 302, 307, 308, 404}
-        if response.status_int != 404:
-            target = f"http://pages.example.net/pages/{apart.slug}/{path}?q=1"
-            assert response.headers["Location"] == target
-        assert response.text != "i"
+        target = f"http://pages.example.net/pages/{apart.slug}/{path}?q=1"
+        assert (response.status_int, response.headers["Location"]) == (308, target)
+        assert response.body == b""
 
     @pytest.mark.parametrize(
         "path", ["/api/pages", "/api/pages/p", "/api/packages", "/api/organisation", "/api/keys"]
@@ -1027,6 +1026,55 @@ class TestHostOfTheirOwn:
     def test_the_api_is_not_served_there(self, apart, path):
         request = Request.blank(path, base_url="http://pages.example.net")
         request.headers["Authorization"] = f"Api-Key {apart.key}"
-        assert request.get_response(apart.hub.wsgi).status_int in {403, 404, 421}
+        assert request.get_response(apart.hub.wsgi).status_int == 404
         plain = Request.blank(path, headers={"Authorization": f"Api-Key {apart.key}"})
         assert plain.get_response(apart.hub.wsgi).status_int == 200
+
+
+class TestCostToOthers:
+    def test_a_range_that_begins_far_behind_in_a_deflated_file_is_answered_with_all_of_it(
+        self, acme
+    ):
+        """To get there, all before it would be inflated: much work for a few bytes."""
+        size = FARTHEST + 2
+        content = (random.Random(1).randbytes(20_000) * (size // 20_000 + 1))[:size]
+        acme.publish_page("far", {"large.bin": content})
+        near = acme.visit("far/large.bin", 206, Range=f"bytes={FARTHEST}-")
+        assert near.body == content[FARTHEST:]
+        assert near.headers["Content-Range"] == f"bytes {FARTHEST}-{size - 1}/{size}"
+        for far in (f"bytes={FARTHEST + 1}-", "bytes=-1"):
+            assert acme.visit("far/large.bin", 200, Range=far).body == content
+
+    def test_addresses_of_nothing_are_not_remembered_at_any_length(self, acme):
+        """A stranger can think of as many as they like."""
+        acme.publish_page("x")
+        with statements(acme.hub) as seen:
+            for _ in range(2):
+                acme.visit("x/short", 404)
+                acme.visit("x/" + "long/" * 200, 404)
+        assert len(seen) == 3
+
+    def test_where_no_page_can_be_nothing_is_asked(self, acme):
+        with statements(acme.hub) as seen:
+            acme.visit("Not/a/page", 404)
+            acme.visit("%C3%BC/", 404)
+        assert seen == []
+
+
+def test_a_file_that_is_told_otherwise_what_it_is_is_another_to_those_who_have_it(acme):
+    headers = "/f.txt\n Content-Type: text/html\n Content-Disposition: attachment\n"
+    acme.publish_page("x", {"f.txt": "the same", "_headers": headers})
+    before = acme.visit("x/f.txt").headers
+    assert before["Content-Disposition"] == "attachment"
+    acme.visit("x/f.txt", 304, If_None_Match=before["ETag"])
+    acme.publish_page("x", {"f.txt": "the same"})
+    after = acme.visit("x/f.txt", 200, If_None_Match=before["ETag"])
+    assert after.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "Content-Disposition" not in after.headers
+
+
+def test_names_in_utf_8_that_do_not_say_so_are_read_as_that(acme):
+    """As some programs of macOS and of Unix write them."""
+    archive = page_zip("x", {"f_.txt": "found"}).replace(b"f_.txt", "ü.txt".encode())
+    acme.upload("/api/pages", archive)
+    assert acme.visit("x/%C3%BC.txt").text == "found"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubrepo.features.pages.conventions import MAX_RULES, MAX_SIZE, MAX_WILD, read_rules
+from hubrepo.features.pages.conventions import MAX_NAMES, MAX_RULES, MAX_SIZE, MAX_WILD, read_rules
 from hubrepo.features.pages.rules import HeaderRule, Lead, Redirect, Rules
 
 
@@ -196,8 +196,8 @@ SHARE = MAX_SIZE // MAX_WILD - 40
         "/*" + "a" * SHARE + "b",
         "/:a/*" + "a" * SHARE + "b",
         "/:a-" + "a" * SHARE + "b",
-        "/*/" + "/".join(f":n{number}" for number in range(SHARE // 5)) + "/b",
-        "/" + "/".join(f":n{number}" for number in range(SHARE // 5)) + "/*b",
+        "/*/" + "/".join(f":n{number}" for number in range(MAX_NAMES - 1)) + "/b",
+        "/" + "/".join(f":n{number}" for number in range(MAX_NAMES - 1)) + "/*b",
     ],
 )  # fmt: skip
 def test_the_worst_rules_that_a_file_can_hold_are_soon_found_not_to_match(source, path):

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, event, select
 from hubrepo.kernel.accounts import User
 from hubrepo.kernel.base import now
 from hubrepo.kernel.db import insert_if_absent
-from hubrepo.kernel.db.rows import MOST_RESULTS, MOST_ROWS, UNKNOWN, Memory
+from hubrepo.kernel.db.rows import MOST_KEY, MOST_RESULTS, MOST_ROWS, UNKNOWN, Memory
 from tests.support.hub import Hub
 
 NAMES = select(User.username).where(User.username >= bindparam("least")).order_by(User.username)
@@ -120,3 +120,13 @@ def test_memory_is_bounded():
     assert memory.get(1, 0) is UNKNOWN
     assert memory.get(1, MOST_RESULTS * 2) == MOST_RESULTS * 2
     assert memory.get(2, MOST_RESULTS * 2) is UNKNOWN
+
+
+def test_what_strangers_make_long_is_not_remembered():
+    memory = Memory(lambda: 1)
+    short, long = ("statement", "a" * MOST_KEY, 7), ("statement", ("a", ("b" * MOST_KEY,)))
+    for key in (short, long):
+        memory.put(1, key, "made", [])
+    assert (memory.get(1, short), memory.get(1, long)) == (UNKNOWN, UNKNOWN)
+    memory.put(1, ("statement", "a", ("b", "c")), "made", [])
+    assert memory.get(1, ("statement", "a", ("b", "c"))) == "made"
