@@ -1,30 +1,22 @@
 """Reading pages: plain values, and statements that are put together once.
 
-Every statement asks for an organisation, by its id or, for visitors, by its slug. How many there are
-does not depend on how many pages, publications or files there are.
+Every statement asks for an organisation. How many there are does not depend on how many pages,
+publications or files there are. What visitors ask is in `addresses`.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Select, and_, bindparam, or_, select
 
 from hubrepo.features.pages import errors
-from hubrepo.features.pages.models import (
-    MAX_SEGMENTS,
-    LivePage,
-    Page,
-    Publication,
-    PublishedFile,
-)
-from hubrepo.features.pages.rules import Rules
-from hubrepo.kernel.accounts import Organisation, OrganisationRef
+from hubrepo.features.pages.models import LivePage, Page, Publication, PublishedFile
+from hubrepo.features.pages.schemas import prefixes
+from hubrepo.kernel.accounts import OrganisationRef
 from hubrepo.kernel.base import BadCursor, iso_micros
 from hubrepo.kernel.base import Page as ListingPage
 from hubrepo.kernel.db import Rows
-from hubrepo.kernel.serving import Extent, content_type_of, is_text
 
 
 class PageFacts(NamedTuple):
@@ -57,26 +49,6 @@ class PublicationFacts(NamedTuple):
         return self.id == self.live_id
 
 
-class FileFacts(NamedTuple):
-    """A file of a publication: what it is called, what it is, and where it lies."""
-
-    path: str
-    content_type: str
-    extent: Extent
-
-
-class Visited(NamedTuple):
-    """What a visitor finds at an address: a live page, and those of the wanted files that it has."""
-
-    organisation: OrganisationRef
-    path: str
-    publication_id: int
-    changed_at: datetime
-    digest: str
-    rules: Rules
-    files: Mapping[str, FileFacts]
-
-
 class Difference(NamedTuple):
     """Paths of files that one publication has, the other has, and both have, but not the same."""
 
@@ -86,10 +58,8 @@ class Difference(NamedTuple):
 
 
 OWNER: BindParameter[int] = bindparam("owner")
-SLUG: BindParameter[str] = bindparam("slug")
 PATH: BindParameter[str] = bindparam("path")
 PATHS: BindParameter[Sequence[str]] = bindparam("paths", expanding=True)
-FILES: BindParameter[Sequence[str]] = bindparam("files", expanding=True)
 FIRST: BindParameter[str] = bindparam("first")
 BEHIND: BindParameter[str] = bindparam("behind")
 BEFORE: BindParameter[datetime] = bindparam("before", type_=LivePage.published_at.type)
@@ -150,37 +120,6 @@ _FILES = (
     .where(PublishedFile.organisation_id == OWNER, PublishedFile.publication_id == PUBLICATION)
     .order_by(PublishedFile.path)
 )
-_FILE = (PublishedFile.path, PublishedFile.is_utf8, *_columns(Extent, PublishedFile))
-_SOME_FILES = select(*_FILE).where(
-    PublishedFile.organisation_id == OWNER,
-    PublishedFile.publication_id == PUBLICATION,
-    PublishedFile.path.in_(FILES),
-)
-# One statement, so that the page and its files are seen at one moment, whoever publishes meanwhile.
-_VISIT = (
-    select(
-        Organisation.id,
-        Organisation.guid,
-        LivePage.path.label("page"),
-        LivePage.publication_id,
-        LivePage.changed_at,
-        Publication.digest.label("archive"),
-        Publication.rules,
-        *_FILE,
-    )
-    .join(LivePage, LivePage.organisation_id == Organisation.id)
-    .join(Publication, Publication.id == LivePage.publication_id)
-    .outerjoin(
-        PublishedFile,
-        and_(
-            PublishedFile.organisation_id == Organisation.id,
-            PublishedFile.publication_id == LivePage.publication_id,
-            PublishedFile.path.in_(FILES),
-        ),
-    )
-    .where(Organisation.slug == SLUG, LivePage.path.in_(PATHS))
-)
-_VISIT_LENGTH = 7
 
 
 class Catalogue:
@@ -259,24 +198,6 @@ class Catalogue:
             [path for path, digest in now.items() if was.get(path, digest) != digest],
         )
 
-    def files(self, publication_id: int, paths: Sequence[str]) -> Mapping[str, FileFacts]:
-        """Those files of a publication that are at these paths."""
-        rows = self._all(_SOME_FILES, publication=publication_id, files=tuple(paths))
-        return {row.path: _file(row) for row in rows}
-
-
-def visited(
-    rows: Rows, slug: str, paths: tuple[str, ...], files: tuple[str, ...]
-) -> Visited | None:
-    """What is live at one of `paths`, of which two never are, with those of `files` that it has."""
-    return rows.read(_VISIT, {"slug": slug, "paths": paths, "files": files}, _visited)
-
-
-def prefixes(path: str) -> list[str]:
-    """The paths that a page may be at of which `path` is in it: the longest first."""
-    segments = path.split("/", MAX_SEGMENTS)[:MAX_SEGMENTS]
-    return ["/".join(segments[:length]) for length in range(len(segments), 0, -1)]
-
 
 def cursor_of(page: PageFacts) -> str:
     """What names a page in the listing for those who want what comes after it."""
@@ -292,27 +213,3 @@ def _after(cursor: str) -> tuple[datetime, str]:
         return before.astimezone(UTC), path
     except (ValueError, OverflowError):
         raise BadCursor from None
-
-
-def _visited(rows: Sequence[Any]) -> Visited | None:
-    if not rows:
-        return None
-    owner, guid, path, publication_id, changed_at, digest, rules = rows[0][:_VISIT_LENGTH]
-    organisation = OrganisationRef(owner, guid.hex, "", None)
-    found = (row[_VISIT_LENGTH:] for row in rows)
-    files = {each[0]: _file(each) for each in found if each[0] is not None}
-    return Visited(
-        organisation, path, publication_id, changed_at, digest, _remembered_rules(rules), files
-    )
-
-
-def _file(row: Sequence[Any]) -> FileFacts:
-    path, is_utf8, *extent = row
-    kind = content_type_of(path)
-    charset = "; charset=utf-8" if is_utf8 and is_text(kind) else ""
-    return FileFacts(path, kind + charset, Extent._make(extent))
-
-
-@lru_cache(maxsize=128)
-def _remembered_rules(text: str | None) -> Rules:
-    return Rules() if text is None else Rules.load(text)

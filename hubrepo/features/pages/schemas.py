@@ -51,6 +51,12 @@ def is_path(text: str) -> bool:
         return False
 
 
+def prefixes(path: str) -> list[str]:
+    """The paths that a page may be at of which `path` is in it: the longest first."""
+    segments = path.split("/", MAX_SEGMENTS)[:MAX_SEGMENTS]
+    return ["/".join(segments[:length]) for length in range(len(segments), 0, -1)]
+
+
 def _checked(given: object, path: str) -> str:
     segments = path.split("/")
     if not path:

@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from hubrepo.features.pages import errors, events
 from hubrepo.features.pages.bundles import Bundle
-from hubrepo.features.pages.catalogue import Catalogue, PageFacts, prefixes
+from hubrepo.features.pages.catalogue import Catalogue, PageFacts
 from hubrepo.features.pages.models import LivePage, Page, Publication, PublishedFile
+from hubrepo.features.pages.schemas import prefixes
 from hubrepo.features.pages.settings import PageSettings
 from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
 from hubrepo.kernel.audit import AuditLog

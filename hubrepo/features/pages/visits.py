@@ -1,4 +1,4 @@
-"""A visit: which file of which page an address means, and what it is answered with.
+"""A visit: what a stranger is answered who asks for a file of a page.
 
 Whoever comes is a stranger: no credential is looked at, and an organisation without pages answers as
 one that does not exist. What is sent comes straight from the published archive.
@@ -8,17 +8,21 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from pyramid.response import Response
 
-from hubrepo.features.pages.catalogue import Catalogue, FileFacts, Visited, prefixes, visited
-from hubrepo.features.pages.conventions import HEADERS, REDIRECTS
+from hubrepo.features.pages.addresses import (
+    NOT_FOUND,
+    Address,
+    FileFacts,
+    Visited,
+    led_to,
+    visited,
+)
 from hubrepo.features.pages.rules import Lead
-from hubrepo.features.pages.schemas import is_path
 from hubrepo.kernel.base import HubError, NotFound, is_one_line, is_slug, nfc
 from hubrepo.kernel.blobs import BlobMissing, blob_reader
 from hubrepo.kernel.db import Rows
@@ -27,13 +31,8 @@ from hubrepo.kernel.web import host_of
 
 log = logging.getLogger(__name__)
 
-INDEX, NOT_FOUND = "index.html", "404.html"
-HIDDEN = frozenset({REDIRECTS, HEADERS})
 REVALIDATE = "public, no-cache"
 ATTEMPTS = 3
-
-# Of what a path may mean, that of long ones is not kept: strangers choose them.
-MOST_REMEMBERED = 200
 
 # No `allow-same-origin`: a page is of no origin, and the hub's sessions are not its own.
 SANDBOX = (
@@ -72,38 +71,6 @@ h1 {{ font-size: 1.5rem; }}
 """
 
 
-@dataclass(frozen=True)
-class Address:
-    """What was asked for within a page: a file, or a folder with its slash; None: the page without one."""
-
-    path: str | None
-
-    @property
-    def in_rules(self) -> str:
-        """As the page's own rules spell it."""
-        return f"/{self.path or ''}"
-
-    @property
-    def file(self) -> str | None:
-        """The file that it may be."""
-        return self.path if self.path and not self.path.endswith("/") else None
-
-    @property
-    def index(self) -> str:
-        """The file that stands for it, if it is a folder."""
-        return f"{self.path.removesuffix('/')}/{INDEX}" if self.path else INDEX
-
-    @property
-    def candidates(self) -> tuple[str, ...]:
-        """The files that may answer it."""
-        return (self.index,) if self.file is None else (self.file, self.index)
-
-    @property
-    def lacks_slash(self) -> bool:
-        """Whether, if it is a folder, relative links in its index would lead astray."""
-        return self.path is None or self.file is not None
-
-
 def answer(request: Any, slug: str, path: str) -> Response:
     """The answer to a GET or HEAD of `/pages/<slug>/<path>`. Raises NotFound."""
     if (host := request.registry.pages_host) and host_of(request) != host.name:
@@ -126,36 +93,21 @@ def answer(request: Any, slug: str, path: str) -> Response:
 
 
 def _visit(request: Any, rows: Rows, slug: str, path: str) -> Response:
-    pages, files = _asked(path) if len(path) <= MOST_REMEMBERED else _asked.__wrapped__(path)
-    found = visited(rows, slug, pages, files) if pages else None
-    if found is None:
+    page = visited(rows, slug, path)
+    if page is None:
         raise NotFound
-    return _Visit(request, rows, found).answer(_within(path, found.path))
-
-
-@lru_cache(maxsize=1024)
-def _asked(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The pages that `path` may be in, and the files of these that may answer it."""
-    pages = [each for each in prefixes(path) if is_path(each)]
-    files = {file for page in pages for file in _within(path, page).candidates}
-    return tuple(pages), tuple(sorted(files | {NOT_FOUND}))
-
-
-def _within(path: str, page: str) -> Address:
-    """`path` as seen from `page`, which it begins with."""
-    return Address(path[len(page) + 1 :] if len(path) > len(page) else None)
+    return _Visit(request, rows, page).answer(page.within(path))
 
 
 class _Visit:
     """One visit of a page that is there."""
 
     def __init__(self, request: Any, rows: Rows, page: Visited) -> None:
-        self._request, self._page, self._rules = request, page, page.rules
-        self._catalogue = Catalogue(rows, page.organisation)
+        self._request, self._rows, self._page, self._rules = request, rows, page, page.rules
 
     def answer(self, address: Address) -> Response:
         """The file that is asked for, or where it is, or what the page says when it has none."""
-        file = _first_of(address, self._page.files)
+        file = self._page.first_of(address)
         lead = self._rules.lead(address.in_rules, forced=file is not None)
         if lead is not None:
             lost = lead.is_rewrite and address.path is None
@@ -172,9 +124,7 @@ class _Visit:
 
     def _follow(self, lead: Lead) -> Response:
         if lead.is_rewrite:
-            address = Address(lead.target.removeprefix("/"))
-            files = self._catalogue.files(self._page.publication_id, address.candidates)
-            file = _first_of(address, files)
+            file = led_to(self._rows, self._page, lead.target)
             return self._send(file, lead.status) if file is not None else self._missing()
         target, request = lead.target, self._request
         if target.startswith("/"):
@@ -218,14 +168,6 @@ def _led_to(location: str, status: int) -> Response:
     """A redirect to just what it says: relative, it is right behind any proxy."""
     headers = [("Location", location), ("Content-Length", "0")]
     return Sent(status=status, headerlist=headers, app_iter=())
-
-
-def _first_of(address: Address, files: Mapping[str, FileFacts]) -> FileFacts | None:
-    """The file that answers an address."""
-    for path in address.candidates:
-        if path in files and path not in HIDDEN:
-            return files[path]
-    return None
 
 
 def error_page(error: HubError) -> str:

@@ -1,21 +1,18 @@
 """Content-addressed bytes of one organisation, over a store that is a line in the ini."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from hubrepo.kernel.accounts import OrganisationRef
-from hubrepo.kernel.base import Invalid, now, setting
+from hubrepo.kernel.base import setting
 from hubrepo.kernel.blobs.memory import BlobMemory
 from hubrepo.kernel.blobs.models import Blob
 from hubrepo.kernel.blobs.services import BlobReader, BlobService, adopt_orphans, doom, sweep
 from hubrepo.kernel.blobs.stores import BlobMissing, Stage, Store, open_store
-from hubrepo.kernel.db import Database
-from hubrepo.kernel.web import read_form
+from hubrepo.kernel.blobs.tidying import add_tidying, tidy
+from hubrepo.kernel.blobs.uploads import read_upload
 
 __all__ = [
-    "STAGE_GRACE",
     "Blob",
     "BlobMissing",
     "BlobReader",
@@ -29,10 +26,8 @@ __all__ = [
     "open_store",
     "read_upload",
     "sweep",
+    "tidy",
 ]
-
-# Longer than any upload takes: an older stage belongs to a process that died.
-STAGE_GRACE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -61,43 +56,6 @@ def blob_service(request: Any, organisation: OrganisationRef) -> BlobService:
         registry.database, request.db, registry.store, organisation, request.tm, request.now,
         registry.quotas.max_stored_bytes,
     )  # fmt: skip
-
-
-def read_upload(request: Any, organisation: OrganisationRef) -> tuple[Stage, dict[str, str]]:
-    """The uploaded `file` of a form, staged, and the form's text fields. Raises Invalid, FileTooLarge.
-
-    Once the request is over the staged bytes are a blob, or nobody's.
-    """
-    own, registry = organisation.max_upload_size, request.registry
-    limit = own if own is not None else registry.upload_settings.max_size
-    form = read_form(request, "file", registry.store.stage, limit)
-    request.add_finished_callback(lambda _: form.discard())
-    if form.file is None:
-        raise Invalid("no file provided")
-    return form.file, form.fields
-
-
-Tidy = Callable[[Database, datetime], int]
-
-
-def add_tidying(config: Any, name: str, act: Tidy) -> None:
-    """Directive: `act(database, now)` lets go of what nobody will ask for again; how many things.
-
-    Called at start and by `hubrepo gc`, before blobs that were released are swept.
-    """
-    config.action(("tidying", name), lambda: config.registry.tidying.update({name: act}))
-
-
-def tidy(registry: Any, grace: timedelta = STAGE_GRACE) -> dict[str, int]:
-    """Remove what is left over, from processes that died and by the passing of time; how much of what.
-
-    Stages are left alone for `grace`, and never for less than an upload may take.
-    """
-    done = {name: act(registry.database, now()) for name, act in registry.tidying.items()}
-    stages = registry.store.sweep_stages(now() - max(grace, STAGE_GRACE))
-    done["stages of dead processes"] = stages
-    done["released blobs"] = sweep(registry.database, registry.store)
-    return done
 
 
 def includeme(config: Any) -> None:
