@@ -17,6 +17,7 @@ from hubrepo.features.pages.models import LivePage, Publication, PublishedFile
 from hubrepo.features.pages.rules import Rules
 from hubrepo.features.pages.schemas import is_path, prefixes
 from hubrepo.kernel.accounts import Organisation, OrganisationRef
+from hubrepo.kernel.blobs import BlobMissing
 from hubrepo.kernel.db import Rows
 from hubrepo.kernel.serving import Extent, content_type_of, is_text
 
@@ -132,6 +133,9 @@ _SOME_FILES = select(*_FILE).where(
     PublishedFile.publication_id == PUBLICATION,
     PublishedFile.path.in_(FILES),
 )
+_STILL_KEPT = select(Publication.id).where(
+    Publication.organisation_id == OWNER, Publication.id == PUBLICATION
+)
 
 
 def visited(rows: Rows, slug: str, path: str) -> Visited | None:
@@ -143,15 +147,16 @@ def visited(rows: Rows, slug: str, path: str) -> Visited | None:
 
 
 def led_to(rows: Rows, page: Visited, target: str) -> FileFacts | None:
-    """The file of `page` that a rule's target, which begins with a slash, is."""
+    """The file of `page` that a rule's target, which begins with a slash, is.
+
+    Raises BlobMissing if the publication was forgotten since the page was visited.
+    """
     address = Address(target.removeprefix("/"))
-    values = {
-        "owner": page.organisation.id,
-        "publication": page.publication_id,
-        "files": address.candidates,
-    }
-    found = (_file(row) for row in rows.all(_SOME_FILES, values))
-    return _first_of(address, {each.path: each for each in found})
+    key = {"owner": page.organisation.id, "publication": page.publication_id}
+    found = rows.all(_SOME_FILES, {**key, "files": address.candidates})
+    if not found and rows.first(_STILL_KEPT, key) is None:
+        raise BlobMissing(page.digest)
+    return _first_of(address, {row.path: _file(row) for row in found})
 
 
 def _first_of(address: Address, files: Mapping[str, FileFacts]) -> FileFacts | None:

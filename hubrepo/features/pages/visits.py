@@ -110,12 +110,12 @@ class _Visit:
         file = self._page.first_of(address)
         lead = self._rules.lead(address.in_rules, forced=file is not None)
         if lead is not None:
-            lost = lead.is_rewrite and address.path is None
-            return self._add_slash() if lost else self._follow(lead)
+            bare = lead.is_rewrite and address.path is None
+            return self._add_slash() if bare else self._follow(lead)
         if file is None:
             return self._missing()
-        lost = address.lacks_slash and file.path == address.index
-        return self._add_slash() if lost else self._send(file)
+        bare = address.lacks_slash and file.path == address.index
+        return self._add_slash() if bare else self._send(file)
 
     def _add_slash(self) -> Response:
         request = self._request

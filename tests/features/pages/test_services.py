@@ -11,7 +11,7 @@ import transaction
 from sqlalchemy import event, func, select, update
 from zope.sqlalchemy import register
 
-from hubrepo.features.pages.addresses import visited
+from hubrepo.features.pages.addresses import led_to, visited
 from hubrepo.features.pages.bundles import Bundle
 from hubrepo.features.pages.catalogue import Catalogue
 from hubrepo.features.pages.errors import NotPublished, PathOverlaps, PublicationNotFound
@@ -23,7 +23,7 @@ from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
 from hubrepo.kernel.archives import ArchiveLimits
 from hubrepo.kernel.audit import Actor, AuditLog, events_of
 from hubrepo.kernel.base import Page as ListingPage
-from hubrepo.kernel.blobs import Blob, BlobService, sweep
+from hubrepo.kernel.blobs import Blob, BlobMissing, BlobService, sweep
 from hubrepo.kernel.blobs.stores import MemoryStore
 from hubrepo.kernel.db import Base, Rows
 from tests.support.archives import make_zip
@@ -697,3 +697,15 @@ def test_where_nothing_is_kept_a_page_that_is_taken_down_is_gone_at_once(make):
     with acme.database.read() as db:
         own = Publication.organisation_id == acme.organisation.id
         assert db.scalar(select(func.count()).select_from(Publication).where(own)) == 0
+
+
+def test_where_a_rule_leads_in_a_publication_that_was_forgotten_meanwhile_is_asked_again(make):
+    acme = make(keep_publications=0)
+    acme.publish("site", files={"app.html": "one", "_redirects": "/* /app.html 200"})
+    before = acme.visit("site", "somewhere")
+    with acme.database.engine.connect() as connection:
+        assert led_to(Rows(connection), before, "/app.html").path == "app.html"
+        assert led_to(Rows(connection), before, "/nothing.html") is None
+    acme.publish("site", files={"app.html": "two"})
+    with acme.database.engine.connect() as connection, pytest.raises(BlobMissing):
+        led_to(Rows(connection), before, "/app.html")
