@@ -238,6 +238,16 @@ def retired_long_ago(settings: PageSettings, now: datetime) -> Select[Publicatio
     )
 
 
+def surplus(settings: PageSettings) -> Select[Publication]:
+    """Publications that are more than are kept of a page, of every page."""
+    newest_first = (Publication.retired_at.desc(), Publication.number.desc())
+    rank = func.row_number().over(partition_by=Publication.page_id, order_by=newest_first)
+    is_past = Publication.retired_at.is_not(None)
+    ranked = select(Publication.id, rank.label("rank")).where(is_past).subquery()
+    too_many = select(ranked.c.id).where(ranked.c.rank > settings.keep_publications)
+    return select(Publication).where(is_past, Publication.id.in_(too_many))
+
+
 def forget(db: Session, which: Select[Publication]) -> list[int]:
     """Remove publications and where their files lie, a few at a time; the blobs that they had."""
     # One that is just being rolled back to is locked, and left alone.
@@ -256,20 +266,23 @@ def forget(db: Session, which: Select[Publication]) -> list[int]:
 
 def forget_old(settings: PageSettings, database: Database, now: datetime) -> int:
     """Let go of all that is kept no longer, wherever it is; how many publications."""
-    old = retired_long_ago(settings, now)
-    with database.read() as db:
-        owners = set(db.scalars(old.with_only_columns(Publication.organisation_id)))
     forgotten = 0
-    for owner in owners:
-        own = old.where(Publication.organisation_id == owner)
-        while True:
-            with database.write() as db:
-                blob_ids = forget(db, own)
-                doom(db, blob_ids, now)
-            forgotten += len(blob_ids)
-            if len(blob_ids) < FORGET_AT_ONCE:
-                break
+    for which in (retired_long_ago(settings, now), surplus(settings)):
+        with database.read() as db:
+            owners = set(db.scalars(which.with_only_columns(Publication.organisation_id)))
+        for owner in owners:
+            own = which.where(Publication.organisation_id == owner)
+            # A few at a time: others want to write too.
+            while blob_ids := _forget_some(database, own, now):
+                forgotten += len(blob_ids)
     return forgotten
+
+
+def _forget_some(database: Database, which: Select[Publication], now: datetime) -> list[int]:
+    with database.write() as db:
+        blob_ids = forget(db, which)
+        doom(db, blob_ids, now)
+        return blob_ids
 
 
 def facts_of(page: Page, publication: Publication) -> PageFacts:

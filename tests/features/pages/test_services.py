@@ -23,6 +23,7 @@ from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
 from hubrepo.kernel.archives import ArchiveLimits
 from hubrepo.kernel.audit import Actor, AuditLog, events_of
 from hubrepo.kernel.base import Page as ListingPage
+from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import Blob, BlobMissing, BlobService, sweep
 from hubrepo.kernel.blobs.stores import MemoryStore
 from hubrepo.kernel.db import Base, Rows
@@ -709,3 +710,17 @@ def test_where_a_rule_leads_in_a_publication_that_was_forgotten_meanwhile_is_ask
     acme.publish("site", files={"app.html": "two"})
     with acme.database.engine.connect() as connection, pytest.raises(BlobMissing):
         led_to(Rows(connection), before, "/app.html")
+
+
+def test_what_an_unpublish_leaves_beyond_what_is_kept_goes_with_time(make):
+    acme, beta = make(keep_publications=2), make(keep_publications=2)
+    for one in (acme, beta):
+        for text in "abc":
+            one.publish("site", text)
+        one.unpublish("site", "over")
+        assert one.kept("site") == [3, 2, 1]
+    assert forget_old(PageSettings(keep_publications=2), acme.database, now()) >= 2
+    assert (acme.kept("site"), beta.kept("site")) == ([3, 2], [3, 2])
+    acme.roll_back("site", 2)
+    assert forget_old(PageSettings(keep_publications=1), acme.database, now()) >= 1
+    assert (acme.kept("site"), beta.kept("site")) == ([3, -2], [3])
