@@ -111,12 +111,24 @@ class Owner:
         try:
             with hub.wire() as wire:
                 while True:
+                    is_retry = self._pending is not None
                     self._pending = self._pending or self._next(wire)
                     answer = self._do(wire, self._pending)
+                    if is_retry and self._was_let_go(wire, self._pending, answer):
+                        self._pending = None
+                        continue
                     self._acknowledge(self._pending, answer)
                     tell()
         except (OSError, ValueError):
             return
+
+    def _was_let_go(self, wire: Wire, act: Act, answer: Answer) -> bool:
+        """Whether the start has let go of what was to be rolled back to: one more than are kept."""
+        if act.kind != "roll-back" or answer.status != 404 or self._was_done:
+            return False
+        return act.number not in {
+            each["publication"] for each in publications(wire, self.site.path)
+        }
 
     def _next(self, wire: Wire) -> Act:
         count = sum(self.done.values()) + 1
