@@ -82,7 +82,7 @@ def _made(
     def open_file(start: int, length: int) -> BinaryIO:
         file = open_at(extent.offset, extent.stored_size)
         pieces = make(pieces_of(file, extent.stored_size))
-        if extent.size <= SMALL:
+        if max(extent.size, extent.stored_size) <= SMALL:
             with file:
                 return BytesIO(b"".join(pieces)[start : start + length])
         return cast("BinaryIO", OneWayFile(cut(pieces, start, length), length, file.close))
