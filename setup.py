@@ -27,13 +27,29 @@ REQUIRES = [
     "click~=8.1",
     "limits~=5.8",
     "prometheus-client~=0.22",
+    "Jinja2~=3.1",
 ]
 
+POSTGRES = ["psycopg[binary]~=3.3"]
+S3 = ["boto3~=1.44"]
+
 TESTS = [
-    "pytest~=9.0",
+    *S3,
+    # Since 9.2 pytest-xdist 3.8 does not keep groups of tests together: no server would be shared.
+    "pytest>=9.0,<9.2",
+    "pytest-xdist~=3.8",
     "WebTest~=3.0.7",
     "hypothesis~=6.150",
     "selenium~=4.40",
+    # An S3 server on this machine; its extra `server` would bring much more.
+    "moto[s3]~=5.2",
+    "flask~=3.1",
+    "flask-cors>=5,<7",
+    "schemathesis~=4.32",
+    "jsonschema-rs>=0.40,<1",
+    # Fuzzing needs its wheel, which not every machine and Python has.
+    'atheris~=3.0; sys_platform == "linux" and platform_machine == "x86_64" and python_version < "3.14"',
+    *POSTGRES,
 ]
 
 CHECKS = [
@@ -54,11 +70,13 @@ setup(
     zip_safe=False,
     install_requires=REQUIRES,
     extras_require={
-        "postgres": ["psycopg[binary]~=3.3"],
+        "postgres": POSTGRES,
+        "s3": S3,
         "tests": TESTS,
         "dev": TESTS + CHECKS,
     },
     entry_points={
+        "fs.opener": ["s3 = hubrepo.kernel.blobs.stores.s3_filesystem:S3Opener"],
         "paste.app_factory": ["main = hubrepo:main"],
         "paste.server_runner": ["main = hubrepo.server:serve"],
         "console_scripts": [

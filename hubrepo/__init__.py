@@ -1,4 +1,4 @@
-"""hubrepo: the server that keeps a team's packages, pages and files."""
+"""hubrepo: the server that keeps a team's packages, pages and artifacts."""
 
 import logging
 import warnings
@@ -9,11 +9,12 @@ from typing import Any
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 
 from pyramid.config import Configurator  # noqa: E402
-from sqlalchemy.exc import DBAPIError  # noqa: E402
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: E402
 
-from hubrepo.kernel.base import Misconfigured, one_line  # noqa: E402
+from hubrepo.kernel.base import HubError, Misconfigured, one_line  # noqa: E402
 from hubrepo.kernel.blobs import tidy  # noqa: E402
 from hubrepo.kernel.db import is_current, upgrade  # noqa: E402
+from hubrepo.kernel.openapi import describe  # noqa: E402
 from hubrepo.kernel.web import make_router, settle  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,11 @@ FEATURES = (
     "hubrepo.features.packages",
     "hubrepo.features.pages",
     "hubrepo.features.organisation",
+    "hubrepo.features.docs",
 )
+
+# In what PasteDeploy hands to `main`: somebody has tidied already, for all workers.
+TIDIED = "hubrepo_tidied"
 
 
 def configure(settings: Mapping[str, str]) -> Configurator:
@@ -34,18 +39,28 @@ def configure(settings: Mapping[str, str]) -> Configurator:
         config.include(feature)
     config.commit()
     settle(config)
+    describe(config)
     return config
 
 
-def main(global_config: Mapping[str, str], **settings: str) -> Any:  # noqa: ARG001 - PasteDeploy's signature
+def main(global_config: Mapping[str, str], **settings: str) -> Any:
     """The WSGI application. Raises SystemExit with one sentence when it cannot start."""
     try:
         config = configure(settings)
         prepare_database(config.registry)
     except Misconfigured as error:
         raise SystemExit(f"hubrepo cannot start: {error}") from None
-    tidy(config.registry)
+    if TIDIED not in global_config:
+        tidy_at_start(config.registry)
     return make_router(config)
+
+
+def tidy_at_start(registry: Any) -> None:
+    """Let go of what is left over. What fails now is no reason not to serve."""
+    try:
+        tidy(registry)
+    except (HubError, SQLAlchemyError):
+        log.exception("could not tidy; the next start or `hubrepo gc` will")
 
 
 def prepare_database(registry: Any, *, migrate: bool = False) -> None:

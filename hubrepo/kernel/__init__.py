@@ -3,7 +3,7 @@
 from typing import Any
 
 # Bottom to top.
-PARTS = ("web", "db", "accounts", "archives", "blobs", "idempotency", "security")
+PARTS = ("web", "db", "accounts", "archives", "blobs", "idempotency", "security", "openapi")
 
 
 def includeme(config: Any) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hubrepo.features.organisation.description import DESCRIPTION
 from hubrepo.features.organisation.permissions import GRANTS
 from hubrepo.features.organisation.resources import (
     KeysResource,
@@ -20,3 +21,4 @@ def includeme(config: Any) -> None:
     config.add_mount(OrganisationResource, "members", MembersResource)
     config.add_mount(OrganisationResource, "log", LogResource)
     config.scan(".views")
+    config.add_description(DESCRIPTION)

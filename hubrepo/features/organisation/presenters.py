@@ -27,10 +27,12 @@ def key_json(key: ApiKey) -> dict[str, object]:
         "label": key.label,
         "user": key.user.username if key.user is not None else None,
         "scopes": key.scopes.split() or None,
+        "only": key.only.split() if key.only else None,
         "created_at": iso_micros(key.created_at),
         "expires_at": iso_micros(key.expires_at) if key.expires_at else None,
         "revoked_at": iso_micros(key.revoked_at) if key.revoked_at else None,
         "last_used_at": iso_micros(key.last_used_at) if key.last_used_at else None,
+        "successor": f"kpf_{key.successor}" if key.successor else None,
     }
 
 

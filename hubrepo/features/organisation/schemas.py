@@ -1,9 +1,15 @@
 """What requests about keys say, made into values."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hubrepo.kernel.base import Invalid
+
+# How long a key that was rotated stays good, unless another time is asked for.
+OVERLAP_HOURS = 24
+MOST_HOURS = 24 * 366
 
 
 @dataclass(frozen=True)
@@ -13,27 +19,47 @@ class KeyWish:
     label: str
     username: str | None
     scopes: tuple[str, ...]
+    only: tuple[str, ...]
     expires_at: datetime | None
 
 
 def key_wish(body: object) -> KeyWish:
     """Raises Invalid, naming the first bad field."""
-    if not isinstance(body, dict):
-        raise Invalid("body must be a JSON object")
-    if extra := sorted(set(body) - {"label", "user", "scopes", "expires_at"}):
-        raise Invalid(f"unexpected fields: {extra!r}")
+    body = _fields(body, {"label", "user", "scopes", "only", "expires_at"})
     label, user, expires = body.get("label", "api key"), body.get("user"), body.get("expires_at")
     if not isinstance(label, str):
         raise Invalid("'label' must be text")
     if not isinstance(user, str | None):
         raise Invalid("'user' must be text")
-    return KeyWish(label, user or None, _scopes(body.get("scopes") or []), _instant(expires))
+    scopes, only = _words(body, "scopes"), _words(body, "only")
+    return KeyWish(label, user or None, scopes, only, _instant(expires))
 
 
-def _scopes(value: object) -> tuple[str, ...]:
+def overlap_wish(body: object) -> timedelta:
+    """How long a key that is rotated stays good. Raises Invalid."""
+    hours = _fields(body, {"overlap_hours"}).get("overlap_hours", OVERLAP_HOURS)
+    if isinstance(hours, str) and re.fullmatch("[0-9]{1,6}", hours):
+        hours = int(hours)
+    if not isinstance(hours, int) or isinstance(hours, bool) or not 0 <= hours <= MOST_HOURS:
+        raise Invalid(f"'overlap_hours' must be a number from 0 to {MOST_HOURS}")
+    return timedelta(hours=hours)
+
+
+def _fields(body: object, known: set[str]) -> dict[str, object]:
+    if not isinstance(body, dict):
+        raise Invalid("body must be a JSON object")
+    if extra := sorted(set(body) - known):
+        raise Invalid(f"unexpected fields: {extra!r}")
+    return body
+
+
+def _words(body: Mapping[str, object], field: str) -> tuple[str, ...]:
+    value = body.get(field)
+    if value is None:
+        return ()
     words = value.split() if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(each, str) for each in words):
-        raise Invalid("'scopes' must be a list of words")
+        raise Invalid(f"{field!r} must be a list of words")
     return tuple(words)
 
 

@@ -6,6 +6,7 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from hubrepo.features.organisation import presenters
+from hubrepo.features.organisation.errors import MoreThanItself
 from hubrepo.features.organisation.permissions import KEYS, LOG, MEMBERS, READ
 from hubrepo.features.organisation.resources import (
     KeyResource,
@@ -15,10 +16,11 @@ from hubrepo.features.organisation.resources import (
     MembersResource,
     SelfResource,
 )
-from hubrepo.features.organisation.schemas import key_wish
-from hubrepo.kernel.accounts import SCOPES, NoSuchUser, NotAMember
+from hubrepo.features.organisation.schemas import key_wish, overlap_wish
+from hubrepo.kernel.accounts import SCOPES, NewKey, NoSuchUser, NotAMember
 from hubrepo.kernel.audit import event_json, events_of
-from hubrepo.kernel.base import Forbidden
+from hubrepo.kernel.base import iso_micros
+from hubrepo.kernel.security import check_kinds
 from hubrepo.kernel.web import link_next, page_of, read_fields
 
 
@@ -41,21 +43,41 @@ def issue_key(context: KeysResource, request: Any) -> dict[str, object]:
     mine = request.caller.roles
     scopes = wish.scopes or (() if set(mine) == set(SCOPES) else mine)
     if set(mine) != set(SCOPES) and not set(scopes) <= set(mine):
-        raise Forbidden("a key cannot issue one that may do more than itself")
+        raise MoreThanItself
+    check_kinds(request.registry, wish.only)
     try:
         new = context.service.issue_key(
             context.row,
             label=wish.label,
             username=wish.username,
             scopes=scopes,
+            only=wish.only,
             expires_at=wish.expires_at,
         )
     except (NoSuchUser, NotAMember):
         # One answer for both: that a user exists elsewhere is nobody's business here.
         raise NoSuchUser(wish.username or "") from None
+    return _shown_once(request, new, wish.label)
+
+
+@view_config(
+    context=KeyResource, name="rotate", request_method="POST", permission=KEYS, renderer="json"
+)
+def rotate_key(context: KeyResource, request: Any) -> dict[str, object]:
+    """A new key that may do what this one may, which ends after a while: shown now and never again."""
+    overlap = overlap_wish(read_fields(request))
+    key = context.service.key(context.__name__, context.row)
+    if not set(key.scopes.split() or SCOPES) <= set(request.caller.roles):
+        raise MoreThanItself
+    new, ending = context.service.rotate_key(key, overlap)
+    old = {"old_prefix": key.hint, "old_expires_at": iso_micros(ending)}
+    return _shown_once(request, new, key.label) | old
+
+
+def _shown_once(request: Any, new: NewKey, label: str) -> dict[str, object]:
     request.response.status = 201
     request.response.headers["Cache-Control"] = "no-store"
-    return {"key": new.plain, "prefix": f"kpf_{new.prefix}", "label": wish.label}
+    return {"key": new.plain, "prefix": f"kpf_{new.prefix}", "label": label}
 
 
 @view_config(context=KeyResource, request_method="DELETE", permission=KEYS)

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from hubrepo.features.packages.checks import check_packages
+from hubrepo.features.packages.description import DESCRIPTION
 from hubrepo.features.packages.permissions import GRANTS
 from hubrepo.features.packages.resources import (
+    KIND,
     AliasesResource,
     PackageResource,
     PackagesResource,
@@ -19,7 +22,10 @@ def includeme(config: Any) -> None:
     config.registry.package_settings = config.add_section(PackageSettings, "hubrepo.packages")
     config.add_migrations(Path(__file__).parent / "migrations")
     config.add_grants(GRANTS)
+    config.add_name_kind(KIND)
     config.add_mount(OrganisationResource, "packages", PackagesResource)
     config.add_mount(PackageResource, "versions", VersionsResource)
     config.add_mount(PackageResource, "aliases", AliasesResource)
+    config.add_check("packages", check_packages)
     config.scan(".views")
+    config.add_description(DESCRIPTION)

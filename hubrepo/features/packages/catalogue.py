@@ -113,7 +113,14 @@ _LISTING = (
     .order_by(Package.name)
     .limit(LIMIT)
 )
-_LISTING_AFTER = _LISTING.where(Package.name > NAME)
+_AFTER, _MATCHING = Package.name > NAME, Package.name.regexp_match(bindparam("names"))
+# By whether they begin after a name, and whether names must match.
+_LISTINGS = {
+    (False, False): _LISTING,
+    (True, False): _LISTING.where(_AFTER),
+    (False, True): _LISTING.where(_MATCHING),
+    (True, True): _LISTING.where(_AFTER, _MATCHING),
+}
 _VERSIONS = (
     select(*_columns(VersionFacts, Version))
     .where(Version.organisation_id == OWNER, Version.package_id == PACKAGE, Version.number <= UP_TO)
@@ -197,13 +204,20 @@ class Catalogue:
             raise errors.PackageNotFound
         return found
 
-    def packages(self, page: Page) -> Sequence[Listed]:
-        """Packages by name, each with its highest and its newest live version."""
-        if page.after is None:
-            rows = self._all(_LISTING, limit=page.fetch or HIGHEST)
-        else:
-            rows = self._all(_LISTING_AFTER, name=page.after, limit=page.fetch or HIGHEST)
-        return [_listed(row) for row in rows]
+    def packages(self, page: Page, names: str | None = None) -> Sequence[Listed]:
+        """Packages by name, each with its highest and its newest live version.
+
+        With `names`, a regular expression, only those that match it.
+        """
+        values: dict[str, Hashable] = {"limit": page.fetch or HIGHEST}
+        if page.after is not None:
+            values["name"] = page.after
+        if names is not None:
+            values["names"] = names
+        return [
+            _listed(row)
+            for row in self._all(_LISTINGS["name" in values, "names" in values], **values)
+        ]
 
     def versions(self, package: PackageFacts, page: Page | None = None) -> Sequence[VersionFacts]:
         """The versions of a package, newest first, tombstoned ones included."""

@@ -99,7 +99,4 @@ def _claim(archive: Archive, history: Member | None) -> Claim | None:
     """What the archive's own history says it is; nothing, where it cannot be read."""
     if history is None or history.size > MAX_HISTORY:
         return None
-    try:
-        return read_claim(archive.read(history, MAX_HISTORY).decode())
-    except UnicodeDecodeError:
-        return None
+    return read_claim(archive.read(history, MAX_HISTORY))

@@ -5,6 +5,7 @@ kept side by side: nothing that the one takes in may look like structure to the 
 """
 
 import re
+from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,16 +107,19 @@ def _harmless(description: str) -> str:
 
 # --- Reading -----------------------------------------------------------------------------------
 
-# These run over foreign text of any size: each is anchored to a line, and takes linear time.
-_TITLE = re.compile(r"^#[ \t]+Package[ \t]+History:[ \t]+(\S+)[ \t]*$", re.MULTILINE)
-_VERSIONS = re.compile(r"^## Versions[ \t]*$", re.MULTILINE)
-_SECTION_END = re.compile(r"^(?:## |---[ \t]*$)", re.MULTILINE)
-_HEADING = re.compile(r"^### Version ([0-9]{1,9})(?: \(tombstoned\))?[ \t]*$", re.MULTILINE)
-_BULLETS = re.compile(r"\s*((?:^- .*\n?)*)", re.MULTILINE)
-_HASH_BULLET = re.compile(r"^- \*\*Hash:\*\*[ \t]+(\S+)[ \t]*$", re.MULTILINE)
+# These run over foreign text of any size: each is anchored to a line, and takes linear time. As bytes a
+# text takes no more room than in its file; one picture in it would make it four times as large.
+_TITLE = re.compile(rb"^#[ \t]+Package[ \t]+History:[ \t]+(\S+)[ \t]*$", re.MULTILINE)
+_VERSIONS = re.compile(rb"^## Versions[ \t]*$", re.MULTILINE)
+_SECTION_END = re.compile(rb"^(?:## |---[ \t]*$)", re.MULTILINE)
+_HEADING = re.compile(rb"^### Version ([0-9]{1,9})(?: \(tombstoned\))?[ \t]*$", re.MULTILINE)
+_BULLETS = re.compile(rb"\s*((?:^- .*\n?)*)", re.MULTILINE)
+_HASH_BULLET = re.compile(rb"^- \*\*Hash:\*\*[ \t]+(\S+)[ \t]*$", re.MULTILINE)
 
-_WORKBENCH_TITLE = re.compile(r"#[ \t]+(\S+)@([0-9]{1,9})[ \t]*")
-_WORKBENCH_FACTS = re.compile(r"\[.*\bhash:[ \t]*((?:sha256:)?\w+)\][ \t]*")
+_WORKBENCH_TITLE = re.compile(rb"#[ \t]+(\S+)@([0-9]{1,9})[ \t]*")
+_WORKBENCH_FACTS = re.compile(rb"\[.*\bhash:[ \t]*((?:sha256:)?\w+)\][ \t]*")
+
+_PIECE = 256 * 1024
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})", re.IGNORECASE)
 
@@ -137,13 +141,26 @@ class Claim:
         return (_digest(content_hash) or "").startswith(claimed) if claimed else None
 
 
-def read_claim(text: str) -> Claim | None:
-    """The claim of an embedded history, of a hub's or in the Workbench's own form."""
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+def read_claim(data: bytes) -> Claim | None:
+    """The claim of an embedded history, of a hub's or in the Workbench's own form; None if not UTF-8."""
+    if not _is_utf8(data):
+        return None
+    text = data.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")
     return _workbench_claim(text) or _hub_claim(text)
 
 
-def _hub_claim(text: str) -> Claim | None:
+def _is_utf8(data: bytes) -> bool:
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        for at in range(0, len(data), _PIECE):
+            decoder.decode(data[at : at + _PIECE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _hub_claim(text: bytes) -> Claim | None:
     """The highest version listed below `# Package History: <name>` and `## Versions`.
 
     Its hash is looked for in the bullets right below its heading, never in the description.
@@ -152,26 +169,26 @@ def _hub_claim(text: str) -> Claim | None:
         return None
     section_end = _SECTION_END.search(text, versions.end())
     end = section_end.start() if section_end else len(text)
-    headings = list(_HEADING.finditer(text, versions.end(), end))
-    if not headings:
+    headings = _HEADING.finditer(text, versions.end(), end)
+    highest = max(headings, key=lambda heading: int(heading[1]), default=None)
+    if highest is None:
         return None
-    highest = max(headings, key=lambda heading: int(heading[1]))
     bullets = _BULLETS.match(text, highest.end(), end)
     return _claim(title[1], highest[1], bullets and _HASH_BULLET.search(bullets[1]))
 
 
-def _workbench_claim(text: str) -> Claim | None:
+def _workbench_claim(text: bytes) -> Claim | None:
     """The newest entry: `# name@7`, then `[time: …, author: …, hash: eb1ddd1ce6a9]`."""
-    first, _, rest = text.lstrip().partition("\n")
+    first, _, rest = text[:_PIECE].lstrip().partition(b"\n")
     if not (title := _WORKBENCH_TITLE.fullmatch(first)):
         return None
-    facts, _, _ = rest.lstrip().partition("\n")
+    facts, _, _ = rest.lstrip().partition(b"\n")
     return _claim(title[1], title[2], _WORKBENCH_FACTS.fullmatch(facts))
 
 
-def _claim(package: str, version: str, content_hash: re.Match[str] | None) -> Claim:
-    claimed = content_hash[1] if content_hash and _digest(content_hash[1]) else None
-    return Claim(nfc(package), int(version), claimed)
+def _claim(package: bytes, version: bytes, content_hash: re.Match[bytes] | None) -> Claim:
+    claimed = content_hash[1].decode() if content_hash else ""
+    return Claim(nfc(package.decode()), int(version), claimed if _digest(claimed) else None)
 
 
 def _digest(content_hash: str) -> str | None:

@@ -5,8 +5,11 @@ from hubrepo.features.packages.presenters import Presenter
 from hubrepo.features.packages.schemas import name_in_url, version_in_url
 from hubrepo.features.packages.services import PackageService
 from hubrepo.kernel.blobs import blob_service
-from hubrepo.kernel.security import OrganisationResource
+from hubrepo.kernel.security import OrganisationResource, closed_to, granted
 from hubrepo.kernel.web import Resource, reify
+
+# What the name patterns of keys call packages.
+KIND = "packages"
 
 
 class PackagesResource(Resource):
@@ -15,6 +18,11 @@ class PackagesResource(Resource):
     def __init__(self, parent: OrganisationResource, name: str) -> None:
         super().__init__(parent, name)
         self.organisation = parent.organisation
+
+    @property
+    def __acl__(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Keys that are limited to packages are let in here."""
+        return granted(self, KIND) if self.request.identity.only else []
 
     @reify
     def catalogue(self) -> Catalogue:
@@ -68,6 +76,12 @@ class BelowPackages(Resource):
 
 class PackageResource(BelowPackages):
     """`/api/packages/<name>`."""
+
+    @property
+    def __acl__(self) -> list[tuple[str, str, object]]:
+        """A key that is limited to other packages has nothing to do here, whether there is one or not."""
+        identity = self.request.identity
+        return [] if identity.reaches(KIND, self.__name__) else closed_to(identity)
 
 
 class VersionsResource(BelowPackages):

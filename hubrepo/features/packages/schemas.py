@@ -81,7 +81,9 @@ def publish_wish(fields: dict[str, str], limits: PackageSettings) -> PublishWish
 
 
 def _text(fields: dict[str, Any], name: str, limit: int) -> str:
-    text = fields.get(name) or ""
+    text = fields.get(name)
+    if text is None:
+        return ""
     if not isinstance(text, str):
         raise Invalid(f"'{name}' must be text")
     if limit and len(text) > limit:

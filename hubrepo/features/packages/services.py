@@ -134,13 +134,14 @@ class PackageService:
         return version
 
     def _check_quota(self) -> None:
-        own = self._db.scalar(
-            select(Organisation.max_versions)
-            .where(Organisation.id == self._organisation.id)
-            .with_for_update(key_share=True)
-        )
-        limit = own if own is not None else self._max_versions
-        if limit and self._published() >= limit:
+        own = select(Organisation.max_versions).where(Organisation.id == self._organisation.id)
+        own_limit = self._db.scalar(own)
+        limit = own_limit if own_limit is not None else self._max_versions
+        if not limit:
+            return
+        # Only where there is a limit does a publish wait for others of the organisation.
+        self._db.execute(own.with_for_update(key_share=True))
+        if self._published() >= limit:
             raise QuotaExceeded(
                 f"the organisation may publish {limit} versions (hubrepo.quotas.max_versions)"
             )

@@ -17,6 +17,7 @@ from hubrepo.features.packages.drafts import Draft
 from hubrepo.features.packages.history import render
 from hubrepo.features.packages.permissions import ALIAS, DELETE, PUBLISH, READ, TOMBSTONE
 from hubrepo.features.packages.resources import (
+    KIND,
     AliasesResource,
     AliasResource,
     PackageResource,
@@ -26,9 +27,10 @@ from hubrepo.features.packages.resources import (
 )
 from hubrepo.features.packages.services import entry_text
 from hubrepo.kernel.audit import event_json, events_of
+from hubrepo.kernel.base import Forbidden
 from hubrepo.kernel.blobs import BlobMissing, blob_reader, read_upload
 from hubrepo.kernel.idempotency import answer_once
-from hubrepo.kernel.serving import Representation, respond
+from hubrepo.kernel.serving import Representation, disposition, respond
 from hubrepo.kernel.web import link_next, page_of, read_fields
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ REVALIDATE = "private, no-cache"
 def list_packages(context: PackagesResource, request: Any) -> list[object]:
     """All packages by name, or a page of them."""
     page = page_of(request)
-    rows, more = page.cut(context.catalogue.packages(page))
+    rows, more = page.cut(context.catalogue.packages(page, request.identity.names(KIND)))
     if more:
         link_next(request, page, rows[-1].package.name)
     return [context.present.listed(row) for row in rows]
@@ -51,6 +53,8 @@ def list_packages(context: PackagesResource, request: Any) -> list[object]:
 def register(context: PackagesResource, request: Any) -> Response:
     """A new, empty package."""
     name = schemas.registered_name(read_fields(request))
+    if not request.has_permission(PUBLISH, PackageResource(context, name)):
+        raise Forbidden
 
     def act() -> object:
         return context.present.package(context.service.register(name), [], [])
@@ -122,10 +126,10 @@ def list_versions(context: VersionsResource, request: Any) -> list[object]:
 @view_config(context=VersionsResource, request_method="POST", permission=PUBLISH)
 def publish(context: VersionsResource, request: Any) -> Response:
     """The next version. No row is touched before the upload is checked and copied."""
-    stage, fields = read_upload(request, context.packages.organisation)
+    stage, fields, _ = read_upload(request, context.packages.organisation)
     wish = schemas.publish_wish(fields, request.registry.package_settings)
     with stage.reader() as file:
-        draft = Draft(file, request.registry.archive_limits, request.registry.store.stage)
+        draft = Draft(file, request.registry.archive_limits, request.registry.stores.main.stage)
     request.add_finished_callback(lambda _: draft.discard())
 
     def act() -> object:
@@ -229,14 +233,14 @@ def _download(
     packages = context.packages
     try:
         return _send(context, request, find(packages.catalogue), caching)
-    except BlobMissing:
+    except (BlobMissing, EOFError):
         pass
     # A tombstone may have come between the row and its bytes: what is there now?
     with closing(request.registry.database.rows()) as rows:
         version = find(Catalogue(rows, packages.organisation))
     try:
         return _send(context, request, version, caching)
-    except BlobMissing:
+    except (BlobMissing, EOFError):
         log.exception(
             "the bytes of %s version %d are missing", context.package_name, version.number
         )
@@ -259,7 +263,8 @@ def _send(
         modified=version.published_at,
         content_type="application/zip",
         cache_control=caching,
-        filename=f"{name}-v{version.number}.zip",
+        disposition=disposition(f"{name}-v{version.number}.zip"),
+        link=partial(reader.link, version.digest) if request.registry.redirect_downloads else None,
     )
     return respond(request, what, partial(reader.open, version.digest))
 

@@ -17,7 +17,7 @@ from hubrepo.features.pages.models import LivePage, Publication, PublishedFile
 from hubrepo.features.pages.rules import Rules
 from hubrepo.features.pages.schemas import is_path, prefixes
 from hubrepo.kernel.accounts import Organisation, OrganisationRef
-from hubrepo.kernel.blobs import BlobMissing
+from hubrepo.kernel.blobs import Blob, BlobMissing
 from hubrepo.kernel.db import Rows
 from hubrepo.kernel.serving import Extent, content_type_of, is_text
 
@@ -71,7 +71,7 @@ class FileFacts(NamedTuple):
 class Visited(NamedTuple):
     """What is found at an address: a live page, and those of the wanted files that it has.
 
-    `digest` is that of the archive that holds them.
+    `digest` is that of the archive that holds them, `store` names the store that it lies in.
     """
 
     organisation: OrganisationRef
@@ -79,6 +79,7 @@ class Visited(NamedTuple):
     publication_id: int
     changed_at: datetime
     digest: str
+    store: str
     rules: Rules
     files: Mapping[str, FileFacts]
 
@@ -108,6 +109,7 @@ _PAGE = (
     LivePage.publication_id,
     LivePage.changed_at,
     Publication.digest.label("archive"),
+    Blob.store,
     Publication.rules,
 )
 # Where the file begins in a row that tells of all three.
@@ -118,6 +120,7 @@ _VISIT = (
     select(*_OWNER, *_PAGE, *_FILE)
     .join(LivePage, LivePage.organisation_id == Organisation.id)
     .join(Publication, Publication.id == LivePage.publication_id)
+    .join(Blob, Blob.id == Publication.blob_id)
     .outerjoin(
         PublishedFile,
         and_(
@@ -182,12 +185,19 @@ def _visited(rows: Sequence[Any]) -> Visited | None:
     if not rows:
         return None
     owner, guid, slug, max_upload_size, *page = rows[0][:_THIRD]
-    path, publication_id, changed_at, digest, rules = page
+    path, publication_id, changed_at, digest, store, rules = page
     organisation = OrganisationRef(owner, guid.hex, slug, max_upload_size)
     found = (row[_THIRD:] for row in rows)
     files = {each[0]: _file(each) for each in found if each[0] is not None}
     return Visited(
-        organisation, path, publication_id, changed_at, digest, _remembered_rules(rules), files
+        organisation,
+        path,
+        publication_id,
+        changed_at,
+        digest,
+        store,
+        _remembered_rules(rules),
+        files,
     )
 
 

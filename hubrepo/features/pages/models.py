@@ -13,6 +13,9 @@ MAX_PATH = 255
 MAX_SEGMENTS = 8
 MAX_AUTHOR = 255
 
+# The store that pages lie in, if they have one of their own.
+PAGES = "pages"
+
 
 class Page(Base):
     """A path at which something was published, for ever. `head` is the highest number ever used.

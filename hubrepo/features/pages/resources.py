@@ -9,6 +9,7 @@ import re
 
 from hubrepo.features.pages.catalogue import Catalogue, PageFacts
 from hubrepo.features.pages.errors import BadPath
+from hubrepo.features.pages.models import PAGES
 from hubrepo.features.pages.presenters import Presenter
 from hubrepo.features.pages.schemas import path_in_url
 from hubrepo.features.pages.services import PageService
@@ -42,7 +43,7 @@ class PagesResource(Literal):
         return PageService(
             request.db,
             self.organisation,
-            blob_service(request, self.organisation),
+            blob_service(request, self.organisation, PAGES),
             request.audit,
             request.now,
             request.registry.page_settings,

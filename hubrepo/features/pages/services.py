@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, or_, select, union
 from sqlalchemy.orm import Session
 
 from hubrepo.features.pages import errors, events
@@ -264,10 +264,17 @@ def forget(db: Session, which: Select[Publication]) -> list[int]:
     return [publication.blob_id for publication in gone]
 
 
-def forget_old(settings: PageSettings, database: Database, now: datetime) -> int:
+def forget_old(
+    settings: PageSettings, database: Database, now: datetime, *, dry_run: bool = False
+) -> int:
     """Let go of all that is kept no longer, wherever it is; how many publications."""
+    kept_no_longer = (retired_long_ago(settings, now), surplus(settings))
+    if dry_run:
+        with database.read() as db:
+            ids = union(*(which.with_only_columns(Publication.id) for which in kept_no_longer))
+            return db.scalar(select(func.count()).select_from(ids.subquery())) or 0
     forgotten = 0
-    for which in (retired_long_ago(settings, now), surplus(settings)):
+    for which in kept_no_longer:
         with database.read() as db:
             owners = set(db.scalars(which.with_only_columns(Publication.organisation_id)))
         for owner in owners:

@@ -25,9 +25,14 @@ class PageSettings:
 
 
 @dataclass(frozen=True)
-class HostSettings:
-    """Where the scripts of pages may not meet the sessions of people."""
+class PlaceSettings:
+    """Where pages lie, and where their scripts may not meet the sessions of people."""
 
+    pages: str = setting(
+        "",
+        help="URL of a store of their own for pages that are published from now on; without it they lie with "
+        "all other bytes, in `hubrepo.blobs`.",
+    )
     pages_host: str = setting(
         "",
         help="A host such as `pages.example.net` (and a port where browsers need one), which the hub itself "
@@ -44,7 +49,7 @@ class PagesHost:
     address: str
 
     @classmethod
-    def of(cls, settings: HostSettings) -> Self | None:
+    def of(cls, settings: PlaceSettings) -> Self | None:
         """The one in the settings, if there is one. Raises Misconfigured."""
         if not settings.pages_host:
             return None

@@ -9,6 +9,7 @@ from pyramid.view import view_config
 from hubrepo.features.pages import presenters, schemas
 from hubrepo.features.pages.bundles import Bundle
 from hubrepo.features.pages.catalogue import cursor_of
+from hubrepo.features.pages.models import PAGES
 from hubrepo.features.pages.permissions import FORGET, PUBLISH, READ, ROLL_BACK, UNPUBLISH
 from hubrepo.features.pages.resources import (
     DifferenceResource,
@@ -40,7 +41,7 @@ def list_pages(context: PagesResource, request: Any) -> list[object]:
 @view_config(context=PagesResource, request_method="POST", permission=PUBLISH)
 def publish(context: PagesResource, request: Any) -> Response:
     """Make an archive live. No row is touched before it is read from end to end."""
-    stage, fields = read_upload(request, context.organisation)
+    stage, fields, _ = read_upload(request, context.organisation, PAGES)
     wish = schemas.publish_wish(fields)
     with stage.reader() as file:
         bundle = Bundle(file, request.registry.archive_limits, wish)

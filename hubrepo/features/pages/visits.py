@@ -86,9 +86,9 @@ def answer(request: Any, slug: str, path: str) -> Response:
             # A publication may have been let go of between its row and its bytes: what is there now?
             with closing(request.registry.database.rows()) as rows:
                 return _visit(request, rows, slug, path)
-        except BlobMissing:
+        except (BlobMissing, EOFError):
             continue
-    log.error("the archive behind /pages/%s/%s is missing", slug, path)
+    log.error("the archive behind /pages/%s/%s is missing or damaged", slug, path)
     raise NotFound
 
 
@@ -156,8 +156,10 @@ class _Visit:
             headers=[(name.title(), value) for name, value in headers.items()],
             variant=variant,
         )
-        open_at = partial(blob_reader(self._request, page.organisation).open, page.digest)
-        return respond_extent(self._request, what, file.extent, open_at, status)
+        reader = blob_reader(self._request, page.organisation, page.store)
+        return respond_extent(
+            self._request, what, file.extent, partial(reader.open, page.digest), status
+        )
 
 
 def _digest_of(headers: Mapping[str, str]) -> str:

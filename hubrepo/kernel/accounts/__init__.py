@@ -4,20 +4,29 @@ from typing import Any
 
 from hubrepo.kernel.accounts.errors import (
     BadAccountData,
+    KeyIsOver,
     NoSuchKey,
     NoSuchUser,
     NotAMember,
     QuotaExceeded,
 )
-from hubrepo.kernel.accounts.keys import KeyHolder, KeyRefused, NewKey, OrganisationRef, verify_key
+from hubrepo.kernel.accounts.keys import (
+    KeyHolder,
+    KeyRefused,
+    NewKey,
+    OrganisationRef,
+    keys_in,
+    verify_key,
+)
 from hubrepo.kernel.accounts.models import ApiKey, Membership, Organisation, User
+from hubrepo.kernel.accounts.patterns import kinds_of, regex_of
 from hubrepo.kernel.accounts.services import (
     SCOPES,
     AccountService,
     Limits,
+    check_bytes,
     count_bytes,
     reserve_bytes,
-    touch_key,
 )
 from hubrepo.kernel.accounts.settings import AccountSettings, QuotaSettings
 
@@ -27,6 +36,7 @@ __all__ = [
     "ApiKey",
     "BadAccountData",
     "KeyHolder",
+    "KeyIsOver",
     "KeyRefused",
     "Limits",
     "Membership",
@@ -39,9 +49,12 @@ __all__ = [
     "QuotaExceeded",
     "QuotaSettings",
     "User",
+    "check_bytes",
     "count_bytes",
+    "keys_in",
+    "kinds_of",
+    "regex_of",
     "reserve_bytes",
-    "touch_key",
     "verify_key",
 ]
 

@@ -54,6 +54,12 @@ class NoSuchKey(NotFound):
         super().__init__(f"no API key with prefix {prefix!r}")
 
 
+class KeyIsOver(Conflict):
+    """The key was rotated, revoked, or has expired."""
+
+    code = "key-is-over"
+
+
 class BadAccountData(Invalid):
     """A name, slug, label, scope or date that cannot be."""
 

@@ -80,7 +80,22 @@ class KeyIssued:
     label: str
     user: str | None
     scopes: str
+    only: str | None
     expires_at: str | None
+
+    @property
+    def subject(self) -> str:  # noqa: D102
+        return f"key:kpf_{self.prefix}"
+
+
+@dataclass(frozen=True)
+class KeyRotated:
+    """A new key takes the place of one, which ends at `expires_at`."""
+
+    action: ClassVar[str] = "key:rotate"
+    prefix: str
+    successor: str
+    expires_at: str
 
     @property
     def subject(self) -> str:  # noqa: D102

@@ -57,7 +57,11 @@ class Membership(Base):
 
 
 class ApiKey(Base):
-    """A key: `digest` is the SHA-256 of all of it, in hex. `scopes` is space-separated; empty: all."""
+    """A key: `digest` is the SHA-256 of all of it, in hex.
+
+    `scopes` and `only` (name patterns) are space-separated; empty: all scopes; None: any name.
+    `successor` is the prefix of the key that took its place.
+    """
 
     __tablename__ = "accounts_api_key"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -70,6 +74,8 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(String(8), unique=True)
     digest: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[str] = mapped_column(String(255), default="")
+    only: Mapped[str | None] = mapped_column(String(1024))
+    successor: Mapped[str | None] = mapped_column(String(8))
     created_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -2,20 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from argon2 import PasswordHasher
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from hubrepo.kernel.accounts import errors, events
 from hubrepo.kernel.accounts.keys import NewKey
 from hubrepo.kernel.accounts.models import ApiKey, Membership, Organisation, User
+from hubrepo.kernel.accounts.patterns import checked_patterns
 from hubrepo.kernel.audit import AuditLog
 from hubrepo.kernel.base import is_one_line, is_slug, iso_seconds, nfc
 
+# There is no later moment.
+NEVER = datetime.max.replace(tzinfo=UTC)
+
 # What a key may be narrowed to. A key without scopes has all of them.
-SCOPES = ("read", "publish", "admin")
+ADMIN = "admin"
+SCOPES = ("read", "publish", ADMIN)
 OWNER = "owner"
 
 
@@ -131,7 +136,7 @@ class AccountService:
         Raises NoSuchUser, also for a member of another organisation: there is nobody of that name here.
         """
         try:
-            self._db.delete(self._membership(organisation, self.user(username)))
+            self._db.delete(self._membership(organisation, username))
         except errors.NotAMember:
             raise errors.NoSuchUser(username) from None
         self._audit.record(events.MemberRemoved(username), organisation.id)
@@ -144,14 +149,22 @@ class AccountService:
         happened = events.UserActivated(username, active)
         self._audit.record(happened, membership.organisation_id if membership else None)
 
-    def _membership(self, organisation: Organisation, user: User) -> Membership:
+    def _membership(self, organisation: Organisation, username: str) -> Membership:
+        """The membership of the user of that name. Raises NoSuchUser, NotAMember.
+
+        Those who may not know which of the two it is must not learn it from the time it takes: both ask
+        the same, and read no row of a stranger.
+        """
+        name = nfc(username) if is_one_line(username) else ""
         found = self._db.scalar(
-            select(Membership).where(
-                Membership.user_id == user.id, Membership.organisation_id == organisation.id
-            )
+            select(Membership)
+            .join(User, User.id == Membership.user_id)
+            .where(Membership.organisation_id == organisation.id, User.username == name)
         )
         if found is None:
-            raise errors.NotAMember(user.username, organisation.slug)
+            if self._db.scalar(select(exists().where(User.username == name))):
+                raise errors.NotAMember(name, organisation.slug)
+            raise errors.NoSuchUser(username)
         return found
 
     def issue_key(
@@ -161,12 +174,14 @@ class AccountService:
         label: str,
         username: str | None = None,
         scopes: Iterable[str] = (),
+        only: Iterable[str] = (),
         expires_at: datetime | None = None,
     ) -> NewKey:
-        """A new key, in clear for the only time. Raises NoSuchUser, NotAMember, BadAccountData."""
-        user = self.user(username) if username is not None else None
-        if user is not None:
-            self._membership(organisation, user)
+        """A new key, in clear for the only time. Raises NoSuchUser, NotAMember, BadAccountData.
+
+        One that is limited to names by patterns (`only`) is never an administrator's.
+        """
+        user = self._membership(organisation, username).user if username is not None else None
         if len(label) > 120 or not is_one_line(label):
             raise errors.BadAccountData("a label is one line of at most 120 characters")
         if unknown := sorted(set(scopes) - set(SCOPES)):
@@ -175,24 +190,31 @@ class AccountService:
             )
         if expires_at is not None and expires_at <= self._now:
             raise errors.BadAccountData("a key cannot expire before it is made")
-        new = NewKey.make()
-        chosen = " ".join(each for each in SCOPES if each in set(scopes))
-        self._db.add(
-            ApiKey(
-                organisation_id=organisation.id,
-                user=user,
-                label=label,
-                prefix=new.prefix,
-                digest=new.digest,
-                scopes=chosen,
-                created_at=self._now,
-                expires_at=expires_at,
+        patterns = checked_patterns(only)
+        if patterns and ADMIN in set(scopes):
+            raise errors.BadAccountData(
+                "a key that is limited to names cannot have the scope 'admin'"
             )
+        if patterns and not scopes:
+            scopes = [each for each in SCOPES if each != ADMIN]
+        key = ApiKey(
+            organisation_id=organisation.id,
+            user=user,
+            label=label,
+            scopes=" ".join(each for each in SCOPES if each in set(scopes)),
+            only=patterns,
+            expires_at=expires_at,
         )
-        expiry = iso_seconds(expires_at) if expires_at else None
-        self._audit.record(
-            events.KeyIssued(new.prefix, label, username, chosen, expiry), organisation.id
-        )
+        return self._add_key(key)
+
+    def _add_key(self, key: ApiKey) -> NewKey:
+        new = NewKey.make()
+        key.prefix, key.digest, key.created_at = new.prefix, new.digest, self._now
+        self._db.add(key)
+        username = key.user.username if key.user is not None else None
+        expiry = iso_seconds(key.expires_at) if key.expires_at else None
+        issued = events.KeyIssued(new.prefix, key.label, username, key.scopes, key.only, expiry)
+        self._audit.record(issued, key.organisation_id)
         return new
 
     def keys(self, organisation: Organisation) -> Sequence[ApiKey]:
@@ -201,11 +223,56 @@ class AccountService:
             select(ApiKey).where(ApiKey.organisation_id == organisation.id).order_by(ApiKey.id)
         ).all()
 
+    def rotate_key(self, key: ApiKey, overlap: timedelta) -> tuple[NewKey, datetime]:
+        """A new key that may do what `key` may, and when that one ends: in `overlap`, if not sooner.
+
+        If `key` was to expire, the new one lives as long from now as it from the day it was made.
+        Raises KeyIsOver.
+        """
+        # Of two that rotate it at one moment, the second finds it rotated.
+        self._db.execute(select(ApiKey.id).where(ApiKey.id == key.id).with_for_update())
+        self._db.refresh(key)
+        if key.successor is not None:
+            raise errors.KeyIsOver(f"kpf_{key.successor} has taken the place of {key.hint}")
+        if key.revoked_at is not None or (key.expires_at and key.expires_at <= self._now):
+            raise errors.KeyIsOver(f"{key.hint} is not good any more")
+        new = self._add_key(
+            ApiKey(
+                organisation_id=key.organisation_id,
+                user=key.user,
+                label=key.label,
+                scopes=key.scopes,
+                only=key.only,
+                expires_at=self._as_long(key),
+            )
+        )
+        ending = min(self._now + overlap, key.expires_at or NEVER)
+        key.expires_at, key.successor = ending, new.prefix
+        rotated = events.KeyRotated(key.prefix, new.prefix, iso_seconds(ending))
+        self._audit.record(rotated, key.organisation_id)
+        return new, ending
+
+    def _as_long(self, key: ApiKey) -> datetime | None:
+        """When a key that begins now ends, if it lives as long as `key`."""
+        if key.expires_at is None:
+            return None
+        return self._now + min(key.expires_at - key.created_at, NEVER - self._now)
+
     def revoke_key(self, prefix: str, organisation: Organisation | None = None) -> ApiKey:
         """Make a key useless, at once and in every process; doing it again changes nothing.
 
-        `prefix` may be written with or without `kpf_`, or be the whole key. Raises NoSuchKey, also
-        for a key of another organisation than the one given.
+        `prefix` is as for `key`. Raises NoSuchKey.
+        """
+        key = self.key(prefix, organisation)
+        if key.revoked_at is None:
+            key.revoked_at = self._now
+            self._audit.record(events.KeyRevoked(key.prefix), key.organisation_id)
+        return key
+
+    def key(self, prefix: str, organisation: Organisation | None = None) -> ApiKey:
+        """The key of that prefix, which may be written with or without `kpf_`, or be the whole key.
+
+        Raises NoSuchKey, also for a key of another organisation than the one given.
         """
         digits = prefix.removeprefix("kpf_").partition("_")[0]
         query = select(ApiKey).where(ApiKey.prefix == (digits if is_one_line(digits) else ""))
@@ -214,19 +281,11 @@ class AccountService:
         key = self._db.scalar(query)
         if key is None:
             raise errors.NoSuchKey(digits[:8])
-        if key.revoked_at is None:
-            key.revoked_at = self._now
-            self._audit.record(events.KeyRevoked(key.prefix), key.organisation_id)
         return key
 
     def has_organisations(self) -> bool:
         """Whether this hub has been used before."""
         return bool(self._db.scalar(select(func.count()).select_from(Organisation)))
-
-
-def touch_key(db: Session, key_id: int, now: datetime) -> None:
-    """Note that a key was used."""
-    db.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=now))
 
 
 def count_bytes(db: Session, organisation_id: int, size: int) -> tuple[int, int | None]:
@@ -250,6 +309,17 @@ def reserve_bytes(db: Session, organisation_id: int, size: int, hub_limit: int) 
     QuotaExceeded.
     """
     stored, own_limit = count_bytes(db, organisation_id, size)
+    _check_bytes(stored, own_limit, hub_limit)
+
+
+def check_bytes(db: Session, organisation_id: int, size: int, hub_limit: int) -> None:
+    """Look whether there is room for `size` more bytes now, and hold nothing. Raises QuotaExceeded."""
+    query = select(Organisation.stored_bytes, Organisation.max_stored_bytes)
+    row = db.execute(query.where(Organisation.id == organisation_id)).one()
+    _check_bytes(row.stored_bytes + size, row.max_stored_bytes, hub_limit)
+
+
+def _check_bytes(stored: int, own_limit: int | None, hub_limit: int) -> None:
     limit = own_limit if own_limit is not None else hub_limit
     if limit and stored > limit:
         raise errors.QuotaExceeded(

@@ -24,6 +24,7 @@ from hubrepo.kernel.archives.records import (
     End64Record,
     EndRecord,
     Entry,
+    Locator,
     widened,
 )
 
@@ -34,13 +35,15 @@ LARGEST_DIRECTORY = 16 * 1024**2
 class Directory(NamedTuple):
     """A central directory's place in the file.
 
-    `shift` is how many bytes stand before the archive: all offsets in it are off by as many.
+    `shift` is how many bytes stand before the archive: all offsets in it are off by as many. Its
+    end record, all but the comment, ends at `end`.
     """
 
     start: int
     size: int
     members: int
     shift: int
+    end: int
 
 
 class Listed(NamedTuple):
@@ -64,7 +67,8 @@ def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
 def find_directory(file: BinaryIO, limits: ArchiveLimits) -> Directory:
     """The place of the central directory, small enough to be read."""
     at, end = _end_record(file)
-    at, end = _widened_end(file, at, end)
+    ends_at = at + END_FORMAT.size
+    at, end, told_at = _widened_end(file, at, end)
     if end.disk or end.directory_disk or end.total_here != end.total:
         raise NotAnArchive("the archive spans several files")
     if end.total > limits.max_members:
@@ -76,7 +80,10 @@ def find_directory(file: BinaryIO, limits: ArchiveLimits) -> Directory:
     start = at - end.size
     if start < end.offset:
         raise NotAnArchive("the directory is not where the end record says")
-    return Directory(start, end.size, end.total, shift=start - end.offset)
+    shift = start - end.offset
+    if told_at is not None and told_at + shift != at:
+        raise NotAnArchive("the ZIP64 end record is not where its locator says")
+    return Directory(start, end.size, end.total, shift, ends_at)
 
 
 def read_directory(file: BinaryIO, directory: Directory) -> Iterator[Listed]:
@@ -116,17 +123,24 @@ def _end_record(file: BinaryIO) -> tuple[int, EndRecord]:
     return start + found, end
 
 
-def _widened_end(file: BinaryIO, at: int, end: EndRecord) -> tuple[int, EndRecord]:
-    """The end record with the large numbers of the ZIP64 one before it, and where both begin."""
+def _widened_end(file: BinaryIO, at: int, end: EndRecord) -> tuple[int, EndRecord, int | None]:
+    """The end record with the large numbers of the ZIP64 one before it, and where both begin.
+
+    The third is where that one's locator says it is; None where there is no locator.
+    """
     locator_at = at - LOCATOR_FORMAT.size
     wide_at = locator_at - END64_FORMAT.size
     if wide_at < 0 or read_at(file, locator_at, 4) != LOCATOR_SIGNATURE:
-        return at, end
+        return at, end, None
+    locator = Locator._make(LOCATOR_FORMAT.unpack(read_at(file, locator_at, LOCATOR_FORMAT.size)))
+    if locator.disk or locator.disks > 1:
+        raise NotAnArchive("the archive spans several files")
     wide = End64Record._make(END64_FORMAT.unpack(read_at(file, wide_at, END64_FORMAT.size)))
-    if wide.signature != END64_SIGNATURE:
+    if wide.signature != END64_SIGNATURE or wide.record_size != END64_FORMAT.size - 12:
         raise NotAnArchive("the ZIP64 end record is missing")
     numbers = wide[4:]
     for narrow, number, most in zip(end[1:7], numbers, [MOST_16] * 4 + [MOST_32] * 2, strict=True):
         if narrow not in {number, most}:
             raise NotAnArchive("the two end records contradict each other")
-    return wide_at, EndRecord(END_SIGNATURE, *numbers, comment_length=end.comment_length)
+    wide_end = EndRecord(END_SIGNATURE, *numbers, comment_length=end.comment_length)
+    return wide_at, wide_end, locator.offset

@@ -9,10 +9,10 @@ from hubrepo.kernel.archives.records import DEFLATED, UTF8
 class Member:
     """One file or folder of an archive, with all that it takes to write it down again.
 
-    `name` is the text, in which folders end in a slash; `raw_name` and `comment` are bytes as
-    stored, in UTF-8 if `flags` say so and in code page 437 otherwise. `offset` is where the stored
-    bytes begin in the file. `flags` and the two `…_extra` hold only what may be kept. `internal`
-    and `external` are the format's attributes; `mode` is the part of them that Unix knows.
+    `name` is the text, in which folders end in a slash; `comment` is in UTF-8. `offset` is where
+    the stored bytes begin in the file. `level` are the flags that tell how hard it was tried to
+    compress them. `internal` and `external` are the format's attributes; `mode` is the part of them
+    that Unix knows. There is no extra field: nothing in one follows a member into another archive.
     """
 
     name: str
@@ -21,17 +21,13 @@ class Member:
     size: int
     stored_size: int
     offset: int
-    raw_name: bytes
-    flags: int
     dos_date: int
     dos_time: int
     made_by: int
-    needs: int
+    level: int = 0
     internal: int = 0
     external: int = 0
     comment: bytes = b""
-    local_extra: bytes = b""
-    directory_extra: bytes = b""
 
     @property
     def is_directory(self) -> bool:
@@ -44,9 +40,10 @@ class Member:
         return self.method == DEFLATED
 
     @property
-    def is_utf8(self) -> bool:
-        """Whether name and comment are stored in UTF-8."""
-        return bool(self.flags & UTF8)
+    def flags(self) -> int:
+        """The flags that it is written with: texts that are not ASCII are marked as UTF-8."""
+        is_plain = self.name.isascii() and self.comment.isascii()
+        return self.level | (0 if is_plain else UTF8)
 
     @property
     def mode(self) -> int:

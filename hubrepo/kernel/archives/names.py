@@ -5,13 +5,41 @@ may be extracted on: not only on ours.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from itertools import groupby, pairwise
+from operator import itemgetter
+from unicodedata import combining
 
 from hubrepo.kernel.archives.errors import ArchiveRefused, shown
 from hubrepo.kernel.archives.limits import ArchiveLimits, over_limit
 from hubrepo.kernel.base import is_one_line, nfc
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+
+# A segment of such a name is a device on Windows, whatever follows the dot.
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3])\s*(?:[.:].*)?",
+    re.IGNORECASE,
+)
+
+# In bytes of UTF-8, as ext4, XFS and APFS count; NTFS counts as many units of UTF-16, which is more.
+_LONGEST_SEGMENT = 255
+
+# Unicode calls a text that has no more of them in a row safe (UAX 15, section 13). Bringing more into
+# normal form takes time in the square of their number.
+_MOST_MARKS = 30
+_MAYBE_MARKS = re.compile(f"[\u0300-\U0010ffff]{{{_MOST_MARKS + 1}}}")
+
+# Characters that are not shown (Default_Ignorable_Code_Point): HFS+ looks past some of them.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]+"
+)
+# Windows drops these.
+_TRAILING = re.compile(r"(?<![. ])[. ]+(?=/|\Z)")
+# `unzip` takes this at the end for the number of a version, as VMS has them, and drops it.
+_VMS_VERSION = re.compile(r";[0-9]*\Z")
 
 Spelling = Callable[[str], str]
 
@@ -46,6 +74,20 @@ def folded(name: str) -> str:
     return nfc(nfc(name).casefold())
 
 
+def alike(name: str) -> str:
+    """What `name` may come to on some system: names of which this is the same may become one file."""
+    seen = _TRAILING.sub("", folded(_INVISIBLE.sub("", name)).removesuffix("/"))
+    return _VMS_VERSION.sub("", seen)
+
+
+def check_written(name: str) -> None:
+    """Refuse what would take long to bring into normal form; to be asked before that is done."""
+    if _MAYBE_MARKS.search(name):
+        for is_mark, run in groupby(name, lambda character: combining(character) > 0):
+            if is_mark and sum(1 for _ in run) > _MOST_MARKS:
+                raise ArchiveRefused(f"has more than {_MOST_MARKS} accents in a row", name)
+
+
 def check_name(name: str, limits: ArchiveLimits) -> None:
     """Refuse a name that is dangerous by itself."""
     segments = name.removesuffix("/").split("/")
@@ -61,6 +103,15 @@ def check_name(name: str, limits: ArchiveLimits) -> None:
         (".." in segments, "leaves the archive"),
         ("." in segments or "" in segments, "has an empty or a dot segment in its name"),
         (any(map(_DRIVE.match, segments)), "names a drive"),
+        (any(map(_DEVICE.fullmatch, segments)), "has the name of a device"),
+        (
+            any(set(segment) == {".", " "} for segment in segments),
+            "has a name of dots and blanks",  # Windows takes `.. ` for `..`
+        ),
+        (
+            max(len(segment.encode()) for segment in segments) > _LONGEST_SEGMENT,
+            f"has a name of which a part is longer than {_LONGEST_SEGMENT} bytes",
+        ),
         (
             len(segments) > limits.max_depth,
             f"has a path longer than {over_limit(limits, 'max_depth', 'segments')}",
@@ -73,27 +124,16 @@ def check_name(name: str, limits: ArchiveLimits) -> None:
 
 def check_together(names: Iterable[str]) -> None:
     """Refuse names of which some file system would make one, and files that are folders as well."""
-    seen: dict[str, str] = {}
-    folders: dict[str, str] = {}
-    for name in names:
-        key = folded(name).removesuffix("/")
-        if key in seen:
-            raise ArchiveRefused(_likeness(name, seen[key]), name)
-        seen[key] = name
-        for folder in _folders_above(key):
-            if folder in folders:
-                break
-            folders[folder] = name
-    for key, inside in folders.items():
-        if key in seen and not seen[key].endswith("/"):
-            raise ArchiveRefused(f"is a file, and also the folder of {shown(inside)}", seen[key])
-
-
-def _folders_above(path: str) -> Iterator[str]:
-    """The folders that `path` lies in, the nearest one first."""
-    while "/" in path:
-        path = path[: path.rindex("/")]
-        yield path
+    # In their order a file is followed by what is in it, and nothing but neighbours need be kept. The
+    # smallest character takes the place of the slash, and as bytes all texts are of one width.
+    keyed = sorted(
+        ((alike(name).replace("/", "\0").encode(), name) for name in names), key=itemgetter(0)
+    )
+    for (key, name), (next_key, following) in pairwise(keyed):
+        if key == next_key:
+            raise ArchiveRefused(_likeness(following, name), following)
+        if next_key.startswith(key + b"\0") and not name.endswith("/"):
+            raise ArchiveRefused(f"is a file, and also the folder of {shown(following)}", name)
 
 
 def _likeness(name: str, other: str) -> str:
@@ -101,4 +141,6 @@ def _likeness(name: str, other: str) -> str:
         return "is in the archive twice"
     if name.endswith("/") != other.endswith("/"):
         return f"is in the archive twice, as a file and as a folder (see {shown(other)})"
+    if folded(name) != folded(other):
+        return f"is a name that some systems do not tell from {shown(other)}"
     return f"differs from {shown(other)} only in case or normal form"

@@ -10,7 +10,8 @@ import stat
 import zlib
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import BinaryIO, Self
+from os import SEEK_END
+from typing import BinaryIO, NamedTuple, Self
 
 from hubrepo.kernel.archives.deflate import CHUNK, BrokenDeflate, inflated
 from hubrepo.kernel.archives.directory import (
@@ -28,6 +29,7 @@ from hubrepo.kernel.archives.names import (
     as_written,
     check_name,
     check_together,
+    check_written,
     folded,
 )
 from hubrepo.kernel.archives.records import (
@@ -37,16 +39,21 @@ from hubrepo.kernel.archives.records import (
     LEVEL,
     LOCAL_FORMAT,
     LOCAL_SIGNATURE,
+    LONGEST_DESCRIPTOR,
+    MOST_32,
     PATCHED,
+    RECORD,
     STORED,
     UNICODE_COMMENT,
     UNICODE_PATH,
     UTF8,
+    ZIP64,
     Entry,
     LocalHeader,
-    in_utf8,
-    is_utf8,
-    kept,
+    contradicts_itself,
+    cut,
+    decoded,
+    descriptor_length,
     unicode_block,
     widened,
 )
@@ -54,8 +61,22 @@ from hubrepo.kernel.archives.records import (
 # Below this a member may be as compressible as it likes: many honest small files are.
 _RATIO_MATTERS_FROM = 1024**2
 
+# Attributes of DOS and Windows.
+_VOLUME, _FOLDER, _REPARSE_POINT = 0x08, 0x10, 0x400
+
+# Set-user-ID, set-group-ID and sticky: whoever extracts an archive has not asked for them.
+_SPECIAL_MODES = (stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX) << 16
+
 # APPNOTE 6.3 is the newest version of the format that others can read.
 _NEWEST_VERSION = 63
+
+
+class _Extent(NamedTuple):
+    """From where to where a member lies in the file, its headers included."""
+
+    start: int
+    end: int
+    name: str
 
 
 class Archive:
@@ -75,20 +96,27 @@ class Archive:
 
         `spell` makes a member's name of the one that is written. A folder that it leaves no name
         is the root's own, and no member. Raises ArchiveRefused, naming the first member that breaks
-        a rule; NotAnArchive if there is no archive to speak of. Bytes before and after the archive
-        are not looked at.
+        a rule; NotAnArchive if there is no archive to speak of. There may be bytes before, between
+        and after the members, as long as nobody could take them for members.
         """
         directory = find_directory(file, limits)
         members = []
         extents = []
+        headers = 0
         for listed in read_directory(file, directory):
-            member, start = _member(file, directory, listed, limits, spell)
-            extents.append((start, member.offset + member.stored_size, member.name))
+            member, extent = _member(file, directory, listed, limits, spell)
+            extents.append(extent)
+            headers += member.offset - extent.start
+            if headers > directory.start:
+                # Nobody gets to have one large header read ten thousand times.
+                raise ArchiveRefused("lies where other members do", member.name)
             if member.name:
                 members.append(member)
+        extents.sort()
         _check_apart(extents)
         check_together(member.name for member in members)
         _check_expansion(members, limits)
+        _check_gaps(file, directory, extents)
         return cls(file, tuple(members))
 
     def root_beside(self, *filenames: str) -> str:
@@ -149,16 +177,18 @@ class Archive:
 
 def _member(
     file: BinaryIO, directory: Directory, listed: Listed, limits: ArchiveLimits, spell: Spelling
-) -> tuple[Member, int]:
-    """The member that `listed` speaks of, and where its local header begins."""
+) -> tuple[Member, _Extent]:
+    """The member that `listed` speaks of, and where it lies."""
     entry = listed.entry
-    written, raw_name, comment, utf8 = _texts(listed)
+    written, comment = _texts(listed)
+    check_written(written)
     name = spell(written)
     if name or not written.endswith(("/", "\\")):
         check_name(name, limits)
     _check_kind(name or "./", entry)
-    start = entry.offset + directory.shift
-    offset, local_extra = _check_local_header(file, directory, listed, name)
+    if RECORD.search(comment):
+        raise ArchiveRefused("has a record of the format in its comment", name)
+    offset, end = _check_local_header(file, directory, listed, name)
     member = Member(
         name=name,
         method=entry.method,
@@ -166,39 +196,36 @@ def _member(
         size=entry.size,
         stored_size=entry.stored_size,
         offset=offset,
-        raw_name=raw_name,
-        flags=entry.flags & LEVEL | utf8,
+        level=entry.flags & LEVEL,
         dos_date=entry.date,
         dos_time=entry.time,
         made_by=entry.made_by,
-        needs=entry.needs & 0xFF,
         internal=entry.internal,
-        external=entry.external,
+        external=entry.external & ~_SPECIAL_MODES,
         comment=comment,
-        local_extra=kept(local_extra),
-        directory_extra=kept(listed.extra),
     )
-    return member, start
+    return member, _Extent(entry.offset + directory.shift, end, name)
 
 
-def _texts(listed: Listed) -> tuple[str, bytes, bytes, int]:
-    """Name, and raw name, comment and flag as they are to be written down again.
+def _texts(listed: Listed) -> tuple[str, bytes]:
+    """Name and comment, the comment in UTF-8.
 
     Some programs put a UTF-8 name beside the one in code page 437, and not every reader looks
     there; others write UTF-8 and do not say so. Such a member gets that name for good, so that it
     has one name only.
     """
-    _, raw, extra, comment = listed
-    flag = listed.entry.flags & UTF8
-    if not flag and (path := unicode_block(extra, UNICODE_PATH, raw)) is not None:
-        comment = unicode_block(extra, UNICODE_COMMENT, comment) or in_utf8(comment)
-        raw, flag = path, UTF8
-    if not flag and not raw.isascii() and is_utf8(raw):
-        comment, flag = comment if is_utf8(comment) else in_utf8(comment), UTF8
-    if not flag:
-        return raw.decode("cp437"), raw, comment, flag
+    entry, raw, extra, raw_comment = listed
+    if entry.flags & UTF8:
+        return _marked_name(raw), cut(raw_comment.decode(errors="replace"))
+    path = unicode_block(extra, UNICODE_PATH, raw)
+    comment = unicode_block(extra, UNICODE_COMMENT, raw_comment)
+    name = decoded(raw) if path is None else _marked_name(path)
+    return name, cut(decoded(raw_comment) if comment is None else comment.decode(errors="replace"))
+
+
+def _marked_name(raw: bytes) -> str:
     try:
-        return raw.decode(), raw, comment, flag
+        return raw.decode()
     except UnicodeDecodeError:
         name = raw.decode(errors="backslashreplace")
         raise ArchiveRefused("has a name that is not the UTF-8 it claims to be", name) from None
@@ -215,6 +242,9 @@ def _check_kind(name: str, entry: Entry) -> None:
         (kind == stat.S_IFLNK, "is a link"),
         (kind not in {0, stat.S_IFREG, stat.S_IFDIR}, "is neither a file nor a folder"),
         (kind == stat.S_IFDIR and not is_directory, "is a folder only by its mode"),
+        (entry.external & _FOLDER and not is_directory, "is a folder only by its attributes"),
+        (entry.external & _VOLUME, "is the label of a volume"),
+        (entry.external & _REPARSE_POINT, "is a link"),
         (
             entry.method not in {STORED, DEFLATED},
             f"is compressed by method {entry.method}, neither stored nor deflated",
@@ -233,8 +263,8 @@ def _check_kind(name: str, entry: Entry) -> None:
 
 def _check_local_header(
     file: BinaryIO, directory: Directory, listed: Listed, name: str
-) -> tuple[int, bytes]:
-    """Where the member's stored bytes begin, and the extra field before them.
+) -> tuple[int, int]:
+    """Where the member's stored bytes begin, and where it ends: behind its descriptor, if it has one.
 
     Raises ArchiveRefused where the local header tells another story than the directory: there are
     readers who believe the one, and readers who believe the other.
@@ -259,14 +289,59 @@ def _check_local_header(
         raise ArchiveRefused("bears another name in its local header", name)
     if local.method != entry.method or (local.flags ^ entry.flags) & telling:
         raise ArchiveRefused("is of another kind in its local header", name)
-    if not local.flags & DEFERRED and (local.crc, size, stored_size) != claims:
+    told = (local.crc, size, stored_size)
+    if not _agree(told, claims, deferred=bool(local.flags & DEFERRED)):
         raise ArchiveRefused("has another size or checksum in its local header", name)
-    return offset, extra
+    if contradicts_itself(extra, (ZIP64,)) or contradicts_itself(
+        listed.extra, (ZIP64, UNICODE_PATH, UNICODE_COMMENT)
+    ):
+        raise ArchiveRefused("has two extra fields that contradict each other", name)
+    end = offset + entry.stored_size
+    if local.flags & DEFERRED:
+        end += _check_descriptor(file, directory, entry, end, name)
+    return offset, end
 
 
-def _check_apart(extents: list[tuple[int, int, str]]) -> None:
-    """Refuse members that share bytes: `extents` are start, end and name of each."""
-    for (_, end, name), (start, _, other) in pairwise(sorted(extents)):
+def _agree(told: tuple[int, int, int], claims: tuple[int, int, int], *, deferred: bool) -> bool:
+    """Whether a local header tells what the directory claims, or leaves it to a descriptor."""
+    return told == claims or (
+        deferred
+        and all(number in {claim, 0, MOST_32} for number, claim in zip(told, claims, strict=True))
+    )
+
+
+def _check_descriptor(
+    file: BinaryIO, directory: Directory, entry: Entry, at: int, name: str
+) -> int:
+    """The length of the descriptor that must be `at`, behind the stored bytes."""
+    data = read_at(file, at, min(LONGEST_DESCRIPTOR, directory.start - at))
+    length = descriptor_length(data, entry.crc, entry.stored_size, entry.size)
+    if not length:
+        raise ArchiveRefused("has another size or checksum behind its data, or none", name)
+    return length
+
+
+def _check_gaps(file: BinaryIO, directory: Directory, extents: list[_Extent]) -> None:
+    """Refuse bytes that belong to nothing where a reader who does not ask the directory sees members."""
+    at = 0
+    for start, end in [*((each.start, each.end) for each in extents), (directory.start, 0)]:
+        _check_stray(file, at, start)
+        at = end
+    _check_stray(file, directory.end, file.seek(0, SEEK_END))
+
+
+def _check_stray(file: BinaryIO, at: int, end: int) -> None:
+    while at < end:
+        piece = read_at(file, at, min(CHUNK, end - at))
+        if RECORD.search(piece):
+            raise ArchiveRefused("the file holds more than the archive's directory tells of")
+        # A record may begin in one piece and go on in the next.
+        at += len(piece) if at + len(piece) == end else len(piece) - 3
+
+
+def _check_apart(extents: list[_Extent]) -> None:
+    """Refuse members that share bytes. `extents` are in their order."""
+    for (_, end, name), (start, _, other) in pairwise(extents):
         if start < end:
             raise ArchiveRefused(f"overlaps {shown(name)}", other)
 

@@ -3,6 +3,7 @@
 Nothing here touches a file, and nothing judges what it finds.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,13 +23,7 @@ MOST_16 = 0xFFFF
 MOST_32 = 0xFFFFFFFF
 
 ZIP64 = 0x0001
-NTFS_TIMES, UNIX_TIMES, UNIX_OWNER = 0x000A, 0x5455, 0x7875
 UNICODE_COMMENT, UNICODE_PATH = 0x6375, 0x7075
-
-# What may follow a member into another archive. The real ones are smaller; what is larger, or comes
-# twice, carries something else.
-_KEPT = frozenset({NTFS_TIMES, UNIX_TIMES, UNIX_OWNER})
-_LARGEST_KEPT = 64
 
 LOCAL_FORMAT = struct.Struct("<4s5H3L2H")
 ENTRY_FORMAT = struct.Struct("<4s6H3L5H2L")
@@ -36,12 +31,18 @@ END_FORMAT = struct.Struct("<4s4H2LH")
 END64_FORMAT = struct.Struct("<4sQ2H2L4Q")
 LOCATOR_FORMAT = struct.Struct("<4sLQL")
 _BLOCK_FORMAT = struct.Struct("<2H")
+_DESCRIPTOR_FORMATS = (struct.Struct("<3L"), struct.Struct("<L2Q"))
 
 LOCAL_SIGNATURE = b"PK\x03\x04"
 ENTRY_SIGNATURE = b"PK\x01\x02"
 END_SIGNATURE = b"PK\x05\x06"
 END64_SIGNATURE = b"PK\x06\x06"
 LOCATOR_SIGNATURE = b"PK\x06\x07"
+_DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
+
+# What a reader that looks for records takes for one.
+RECORD = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x05\x06|\x06\x06|\x06\x07|\x07\x08)")
+LONGEST_DESCRIPTOR = 24
 
 
 class LocalHeader(NamedTuple):
@@ -95,6 +96,15 @@ class EndRecord(NamedTuple):
     comment_length: int
 
 
+class Locator(NamedTuple):
+    """Where the ZIP64 end record is."""
+
+    signature: bytes
+    disk: int
+    offset: int
+    disks: int
+
+
 class End64Record(NamedTuple):
     """The end record again, with room for large numbers."""
 
@@ -131,13 +141,12 @@ def first_block(extra: bytes, kind: int) -> bytes:
     return next((data for found, data in blocks(extra) if found == kind), b"")
 
 
-def kept(extra: bytes) -> bytes:
-    """What of an extra field may be written down again: times and owner."""
+def contradicts_itself(extra: bytes, kinds: Sequence[int]) -> bool:
+    """Whether the extra field has two blocks of one of these kinds, and they are not the same."""
     found: dict[int, bytes] = {}
-    for kind, data in blocks(extra):
-        if kind in _KEPT and len(data) <= _LARGEST_KEPT:
-            found.setdefault(kind, data)
-    return b"".join(block(kind, data) for kind, data in found.items())
+    return any(
+        found.setdefault(kind, data) != data for kind, data in blocks(extra) if kind in kinds
+    )
 
 
 def widened(numbers: Sequence[int], extra: bytes) -> Iterator[int]:
@@ -156,15 +165,34 @@ def unicode_block(extra: bytes, kind: int, raw: bytes) -> bytes | None:
     return data[5:]
 
 
-def is_utf8(raw: bytes) -> bool:
-    """Whether it can be read as that: what is not meant to be hardly ever can."""
+def descriptor_length(data: bytes, crc: int, stored_size: int, size: int) -> int:
+    """How many bytes the descriptor takes that `data` begins with; 0 if it tells something else.
+
+    Its signature may be missing, and its sizes may be narrow or wide.
+    """
+    for layout in _DESCRIPTOR_FORMATS:
+        for signature in (_DESCRIPTOR_SIGNATURE, b""):
+            told = data[len(signature) :][: layout.size]
+            if (
+                data.startswith(signature)
+                and len(told) == layout.size
+                and layout.unpack(told) == (crc, stored_size, size)
+            ):
+                return len(signature) + layout.size
+    return 0
+
+
+def decoded(raw: bytes) -> str:
+    """A text that is not marked as UTF-8: code page 437, unless it is UTF-8 all the same.
+
+    What is not meant to be UTF-8 hardly ever can be read as that.
+    """
     try:
-        raw.decode()
+        return raw.decode()
     except UnicodeDecodeError:
-        return False
-    return True
+        return raw.decode("cp437")
 
 
-def in_utf8(raw: bytes) -> bytes:
-    """A comment in code page 437, told in UTF-8 and cut at the most that the format can hold."""
-    return raw.decode("cp437").encode()[:MOST_16].decode(errors="ignore").encode()
+def cut(comment: str) -> bytes:
+    """A comment in UTF-8, no longer than the format can hold."""
+    return comment.encode()[:MOST_16].decode(errors="ignore").encode()

@@ -1,8 +1,9 @@
 """Writing an archive, member by member, into something that can only be appended to.
 
 Members come from another archive as they lie there, or are small and new. Every header is written
-afresh and knows its sizes, so the result has no data descriptors, no strange extra fields and one
-story to tell, whatever the source was like.
+afresh and knows its sizes; texts are in UTF-8; there are no data descriptors, no gaps, no comment of
+the archive, and no extra fields but for numbers that fit nowhere else. So the result has one story to
+tell, to whatever reader, whatever the source was like (ADR 18).
 """
 
 import struct
@@ -27,12 +28,11 @@ from hubrepo.kernel.archives.records import (
     LOCATOR_SIGNATURE,
     MOST_16,
     MOST_32,
-    UTF8,
     ZIP64,
     block,
-    in_utf8,
 )
 
+# What every reader can do: no member is refused for the version that it claims to need.
 _NEEDS_DEFLATE = 20
 _NEEDS_ZIP64 = 45
 _UNIX = 3 << 8
@@ -74,7 +74,6 @@ class ArchiveWriter:
         deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         stored = deflater.compress(data) + deflater.flush()
         date, time = dos_date_and_time(modified)
-        flags = UTF8 if not name.isascii() or (like and like.is_utf8) else 0
         member = Member(
             name=name,
             method=DEFLATED,
@@ -82,15 +81,12 @@ class ArchiveWriter:
             size=len(data),
             stored_size=len(stored),
             offset=0,
-            raw_name=name.encode(),
-            flags=flags,
             dos_date=date,
             dos_time=time,
             made_by=like.made_by if like else _UNIX | _NEEDS_DEFLATE,
-            needs=_NEEDS_DEFLATE,
             internal=like.internal if like else 0,
             external=like.external if like else _PLAIN_FILE,
-            comment=_comment_like(like, flags),
+            comment=like.comment if like else b"",
         )
         self._begin(member)
         self._write(stored)
@@ -122,11 +118,12 @@ class ArchiveWriter:
 
 def local_header(member: Member) -> bytes:
     """The bytes that go before the stored bytes of `member`."""
-    sizes, extra, needs = (member.stored_size, member.size), member.local_extra, member.needs
+    sizes, extra, needs = (member.stored_size, member.size), b"", _NEEDS_DEFLATE
     if max(sizes) >= MOST_32:
         # A local header's ZIP64 block holds both sizes or none, the inflated one first.
-        extra = block(ZIP64, struct.pack("<2Q", *reversed(sizes))) + extra
-        sizes, needs = (MOST_32, MOST_32), max(needs, _NEEDS_ZIP64)
+        extra = block(ZIP64, struct.pack("<2Q", *reversed(sizes)))
+        sizes, needs = (MOST_32, MOST_32), _NEEDS_ZIP64
+    name = member.name.encode()
     header = LOCAL_FORMAT.pack(
         LOCAL_SIGNATURE,
         needs,
@@ -136,19 +133,19 @@ def local_header(member: Member) -> bytes:
         member.dos_date,
         member.crc,
         *sizes,
-        len(member.raw_name),
+        len(name),
         len(extra),
     )
-    return header + member.raw_name + extra
+    return header + name + extra
 
 
 def directory_entry(member: Member, header_at: int) -> bytes:
     """The line of `member` in the directory; its local header is at `header_at`."""
-    extra, needs = member.directory_extra, member.needs
+    name, extra, needs = member.name.encode(), b"", _NEEDS_DEFLATE
     wide = [number for number in (member.size, member.stored_size, header_at) if number >= MOST_32]
     if wide:
-        extra = block(ZIP64, struct.pack(f"<{len(wide)}Q", *wide)) + extra
-        needs = max(needs, _NEEDS_ZIP64)
+        extra = block(ZIP64, struct.pack(f"<{len(wide)}Q", *wide))
+        needs = _NEEDS_ZIP64
     entry = ENTRY_FORMAT.pack(
         ENTRY_SIGNATURE,
         member.made_by,
@@ -160,7 +157,7 @@ def directory_entry(member: Member, header_at: int) -> bytes:
         member.crc,
         min(member.stored_size, MOST_32),
         min(member.size, MOST_32),
-        len(member.raw_name),
+        len(name),
         len(extra),
         len(member.comment),
         0,
@@ -168,7 +165,7 @@ def directory_entry(member: Member, header_at: int) -> bytes:
         member.external,
         min(header_at, MOST_32),
     )
-    return entry + member.raw_name + extra + member.comment
+    return entry + name + extra + member.comment
 
 
 def end_records(count: int, start: int, size: int) -> bytes:
@@ -200,10 +197,3 @@ def dos_date_and_time(moment: datetime) -> tuple[int, int]:
     date = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
     time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
     return date, time
-
-
-def _comment_like(like: Member | None, flags: int) -> bytes:
-    """The comment of `like` in the encoding that `flags` tell."""
-    if like is None:
-        return b""
-    return in_utf8(like.comment) if flags and not like.is_utf8 else like.comment

@@ -1,7 +1,9 @@
 """Pure Python that everything else may use: it knows no database, no HTTP, no feature."""
 
+from hubrepo.kernel.base.batches import batched
 from hubrepo.kernel.base.clock import Clock, iso_micros, iso_seconds, now
 from hubrepo.kernel.base.digests import content_hash, repr_digest
+from hubrepo.kernel.base.durable import sync_folder, write_durably
 from hubrepo.kernel.base.errors import (
     Conflict,
     Forbidden,
@@ -18,9 +20,10 @@ from hubrepo.kernel.base.errors import (
     UnsupportedMedia,
 )
 from hubrepo.kernel.base.ids import new_guid, random_hex, random_text
-from hubrepo.kernel.base.logs import redact
+from hubrepo.kernel.base.logs import hide, redact
 from hubrepo.kernel.base.names import is_one_line, is_slug, nfc, one_line
 from hubrepo.kernel.base.paging import BadCursor, Page
+from hubrepo.kernel.base.progress import Tell, tell_nobody
 from hubrepo.kernel.base.settings import Line, lines_of, read_section, setting
 from hubrepo.kernel.base.toml import parse_toml
 
@@ -36,13 +39,16 @@ __all__ = [
     "Misconfigured",
     "NotFound",
     "Page",
+    "Tell",
     "TooLarge",
     "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
     "Unprocessable",
     "UnsupportedMedia",
+    "batched",
     "content_hash",
+    "hide",
     "is_one_line",
     "is_slug",
     "iso_micros",
@@ -59,4 +65,7 @@ __all__ = [
     "redact",
     "repr_digest",
     "setting",
+    "sync_folder",
+    "tell_nobody",
+    "write_durably",
 ]

@@ -1,22 +1,36 @@
 """Log formatters and a handler, named in the ini files: no key in clear leaves through them."""
 
+import fcntl
 import json
 import logging
 import re
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
 FLUSH_EVERY = 0.05
 
-_KEY = re.compile(r"(kpf_[0-9a-f]{8})_[A-Za-z0-9_-]+")
+# What secrets look like, and what is shown of them; replaced as a whole, for others may be reading it. Not of
+# an application: the ini file makes formatters before there is one, and what one hub calls a secret is none
+# to show for another.
+_SECRETS = {re.compile(r"(kpf_[0-9a-f]{8})_[A-Za-z0-9_-]+"): r"\1_…"}
+
+
+def hide(pattern: str, shown: str = "…") -> None:
+    """Let no log, audit or error show what `pattern` matches, but `shown`, as `re.sub` reads both."""
+    global _SECRETS
+    _SECRETS = {**_SECRETS, re.compile(pattern): shown}
 
 
 def redact(text: str) -> str:
-    """`text` with every API key cut down to its public prefix."""
-    return _KEY.sub(r"\1_…", text)
+    """`text` with every secret cut down to what may be shown of it, such as a key to its public prefix."""
+    for pattern, shown in _SECRETS.items():
+        text = pattern.sub(shown, text)
+    return text
 
 
 class LineFormatter(logging.Formatter):
@@ -45,12 +59,26 @@ class JsonFormatter(logging.Formatter):
         return redact(json.dumps(line, ensure_ascii=False))
 
 
+@contextmanager
+def _alone_at(stream: TextIO) -> Iterator[None]:
+    """Keep other processes from writing to what `stream` writes to, if they ask as well.
+
+    Several workers have one pipe to the collector of their logs, and long writes to a pipe mix.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError, ValueError):  # not a file, or one that cannot be locked
+            number = stream.fileno()
+            fcntl.lockf(number, fcntl.LOCK_EX)
+            stack.callback(fcntl.lockf, number, fcntl.LOCK_UN)
+        yield
+
+
 class BatchingHandler(logging.StreamHandler[TextIO]):
     """Writes lines together, within `FLUSH_EVERY` seconds; a warning, and all before it, at once.
 
     A line for each request, written by itself, costs a tenth of what the hub can do: each write
     gives up the interpreter to another thread. A process that is killed loses its last lines; one
-    that ends in any other way does not.
+    that ends in any other way does not. Lines of several processes stay whole.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -80,10 +108,17 @@ class BatchingHandler(logging.StreamHandler[TextIO]):
     def flush(self) -> None:
         """Write what was kept, in order."""
         with self._writing:
-            while self._records:
-                record = self._records.popleft()
-                try:
-                    self.stream.write(self.format(record) + self.terminator)
-                except (ValueError, OSError):
-                    self.handleError(record)
-            super().flush()
+            if self._records:
+                with _alone_at(self.stream):
+                    self._write()
+
+    def _write(self) -> None:
+        while self._records:
+            record = self._records.popleft()
+            try:
+                self.stream.write(self.format(record) + self.terminator)
+            except (ValueError, OSError):
+                self.handleError(record)
+        with suppress(ValueError, OSError):
+            # Not the flush of the base: it wants the lock that others hold who wait to write.
+            self.stream.flush()

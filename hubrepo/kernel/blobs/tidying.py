@@ -1,34 +1,42 @@
 """Letting go of what nobody will ask for again: at start, and by `hubrepo gc`."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from hubrepo.kernel.base import now
-from hubrepo.kernel.blobs.services import sweep
+from hubrepo.kernel.blobs.sweeping import sweep
 from hubrepo.kernel.db import Database
 
 # Longer than any upload takes: an older stage belongs to a process that died.
 STAGE_GRACE = timedelta(days=1)
 
-Tidy = Callable[[Database, datetime], int]
+
+class Tidy(Protocol):
+    """What lets go of things that nobody will ask for again."""
+
+    def __call__(self, database: Database, now: datetime, *, dry_run: bool) -> int:
+        """How many things. With `dry_run` they are only counted."""
 
 
 def add_tidying(config: Any, name: str, act: Tidy) -> None:
-    """Directive: `act(database, now)` lets go of what nobody will ask for again; how many things.
-
-    Called at start and by `hubrepo gc`, before blobs that were released are swept.
-    """
+    """Directive: `act` is called at start and by `hubrepo gc`, before released blobs are swept."""
     config.action(("tidying", name), lambda: config.registry.tidying.update({name: act}))
 
 
-def tidy(registry: Any, grace: timedelta = STAGE_GRACE) -> dict[str, int]:
+def tidy(registry: Any, grace: timedelta = STAGE_GRACE, *, dry_run: bool = False) -> dict[str, int]:
     """Remove what is left over, from processes that died and by the passing of time; how much of what.
 
-    Stages are left alone for `grace`, and never for less than an upload may take.
+    Stages are left alone for `grace`, and never for less than an upload may take. With `dry_run` it
+    only counts. Blobs that are released on the way are removed too, and not counted: so both ways the
+    figures are the same.
     """
-    done = {name: act(registry.database, now()) for name, act in registry.tidying.items()}
-    stages = registry.store.sweep_stages(now() - max(grace, STAGE_GRACE))
-    done["stages of dead processes"] = stages
-    done["released blobs"] = sweep(registry.database, registry.store)
+    moment, database, stores = now(), registry.database, registry.stores
+    done = {"released blobs": sweep(database, stores, dry_run=dry_run)}
+    done |= {name: act(database, moment, dry_run=dry_run) for name, act in registry.tidying.items()}
+    before = moment - max(grace, STAGE_GRACE)
+    done["stages of dead processes"] = sum(
+        store.sweep_stages(before, dry_run=dry_run) for _, store in stores
+    )
+    if not dry_run:
+        sweep(database, stores)
     return done

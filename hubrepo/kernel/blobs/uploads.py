@@ -1,22 +1,37 @@
 """Uploaded files, on their way from a form to a stage."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hubrepo.kernel.accounts import OrganisationRef
 from hubrepo.kernel.base import Invalid
+from hubrepo.kernel.blobs.models import MAIN
 from hubrepo.kernel.blobs.stores import Stage
 from hubrepo.kernel.web import read_form
 
 
-def read_upload(request: Any, organisation: OrganisationRef) -> tuple[Stage, dict[str, str]]:
-    """The uploaded `file` of a form, staged, and the form's text fields. Raises Invalid, FileTooLarge.
+class Upload(NamedTuple):
+    """An uploaded file, the text fields that came with it, and what its sender calls it."""
 
-    Once the request is over the staged bytes are a blob, or nobody's.
+    stage: Stage
+    fields: dict[str, str]
+    filename: str
+
+
+def read_upload(
+    request: Any, organisation: OrganisationRef, kept_in: str = MAIN, limit: int | None = None
+) -> Upload:
+    """The uploaded `file` of a form, staged for the store named `kept_in`, and what came with it.
+
+    `limit` counts where the organisation has none of its own; None: the hub's. Once the request is over
+    the staged bytes are a blob, or nobody's. Raises Invalid, FileTooLarge.
     """
     own, registry = organisation.max_upload_size, request.registry
-    limit = own if own is not None else registry.upload_settings.max_size
-    form = read_form(request, "file", registry.store.stage, limit)
+    if own is not None:
+        limit = own
+    elif limit is None:
+        limit = registry.upload_settings.max_size
+    form = read_form(request, "file", registry.stores[kept_in].stage, limit)
     request.add_finished_callback(lambda _: form.discard())
     if form.file is None:
         raise Invalid("no file provided")
-    return form.file, form.fields
+    return Upload(form.file, form.fields, form.filename)

@@ -6,22 +6,29 @@ touch. For a safe method they only read; for the others they join the request's 
 the right to write, so what can be done before is done before: parsing, checking, copying bytes.
 """
 
+import logging
+import sqlite3
 from pathlib import Path
 from typing import Any
 
-from pyramid_retry import IRetryableError
-from sqlalchemy.exc import OperationalError, SQLAlchemyError, TimeoutError  # noqa: A004
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from zope.sqlalchemy import register
 
-from hubrepo.kernel.base import HubError, Unavailable
+from hubrepo.kernel.base import HubError, one_line
 from hubrepo.kernel.db.afterwards import Afterwards
 from hubrepo.kernel.db.database import Database, DatabaseSettings, insert_if_absent
-from hubrepo.kernel.db.migrations import is_current, upgrade
+from hubrepo.kernel.db.failures import DatabaseBusy, failure_of
+from hubrepo.kernel.db.integrity import dangling
+from hubrepo.kernel.db.migrations import heads_of, is_current, upgrade
+from hubrepo.kernel.db.patience import Patience
 from hubrepo.kernel.db.rows import RememberedRows, Rows
 from hubrepo.kernel.db.types import Base, Guid, Id, Instant, name_type
 
+log = logging.getLogger(__name__)
+
 __all__ = [
+    "Afterwards",
     "Base",
     "Database",
     "DatabaseSettings",
@@ -29,13 +36,14 @@ __all__ = [
     "Id",
     "Instant",
     "Rows",
+    "dangling",
+    "failure_of",
+    "heads_of",
     "insert_if_absent",
     "is_current",
     "name_type",
     "upgrade",
 ]
-
-RETRY_AFTER = {"Retry-After": "1"}
 
 
 def session_of(request: Any) -> Session:
@@ -45,7 +53,9 @@ def session_of(request: Any) -> Session:
         session = database.reading()
         request.add_finished_callback(lambda _: session.close())
         return session
-    session = database.writing()
+    # One for all tries of a request.
+    patience = request.environ.setdefault("hubrepo.patience", Patience(database.busy_timeout))
+    session = database.patient(patience)
     register(session, transaction_manager=request.tm)
     return session
 
@@ -59,11 +69,12 @@ def rows_of(request: Any) -> Rows:
     return rows
 
 
-def _busy_or_bug(error: SQLAlchemyError) -> HubError | None:
-    """The answer to a database that is busy or away; None for what is a defect of ours."""
-    if isinstance(error, OperationalError | TimeoutError) or IRetryableError.providedBy(error):
-        return Unavailable("the database is busy, try again", headers=RETRY_AFTER)
-    return None
+def answer_to(error: Exception) -> HubError | None:
+    """The answer to a database that fails; None for what is a defect of ours. Operators are told why."""
+    answer = failure_of(error)
+    if answer is not None and not isinstance(answer, DatabaseBusy):
+        log.warning("%s: %s", answer.code, one_line(str(getattr(error, "orig", error))))
+    return answer
 
 
 def add_migrations(config: Any, folder: Path) -> None:
@@ -77,11 +88,15 @@ def includeme(config: Any) -> None:
     settings = config.add_section(DatabaseSettings, "hubrepo")
     config.registry.migrations = []
     config.registry.migrate_on_start = settings.migrate_on_start
-    config.registry.database = Database(settings.database, settings.database_busy_timeout)
+    config.registry.database = Database(
+        settings.database, settings.database_busy_timeout, settings.database_connections
+    )
     config.registry.afterwards = Afterwards(config.registry.database)
     config.add_directive("add_migrations", add_migrations)
     config.add_migrations(Path(__file__).parent / "migrations" / "versions")
     config.add_request_method(session_of, "db", reify=True)
     config.add_request_method(rows_of, "rows", reify=True)
-    config.add_error_translation(SQLAlchemyError, _busy_or_bug)
+    config.add_error_translation(SQLAlchemyError, answer_to)
+    # Some of what every request does goes straight to the driver.
+    config.add_error_translation(sqlite3.Error, answer_to)
     config.add_health_check("database", config.registry.database.ping)

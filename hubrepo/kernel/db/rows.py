@@ -144,16 +144,19 @@ class RememberedRows(Rows):
 class DataVersion:
     """The state of a SQLite file, as a connection sees it that never writes itself."""
 
+    _connection: sqlite3.Connection | None = None
+
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
     def __call__(self) -> object:
         """A number that stays the same as long as nobody commits."""
-        return self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return self._connection.execute("PRAGMA data_version").fetchone()[0]  # type: ignore[union-attr]
 
     def __del__(self) -> None:
         """Close the connection: the thread that it belonged to has ended."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
 
 def unknown_state() -> None:

@@ -29,7 +29,7 @@ class KeyNotAccepted(Unauthenticated):
 
 
 class TooManyFailures(TooManyRequests):
-    """Too many bad credentials from one address."""
+    """Too many bad credentials from one address, or for one key."""
 
     code = "too-many-failures"
     message = "too many failed attempts, wait a minute"

@@ -1,25 +1,83 @@
 """Credential → identity → principals; then the access lists of the tree decide."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from pyramid.authorization import ACLHelper, Allow
+from pyramid.authorization import ALL_PERMISSIONS, ACLHelper, Allow, Deny
 
+from hubrepo.kernel.accounts import BadAccountData
+from hubrepo.kernel.base import Unauthenticated, hide
 from hubrepo.kernel.security.errors import CredentialsMissing
 from hubrepo.kernel.security.identity import Identity, principal
-from hubrepo.kernel.web import Resource
+from hubrepo.kernel.web import Claims, Resource, mounts_of
 
 Authenticator = Callable[[Any], Identity | None]
 
 
-def identify(request: Any) -> Identity | None:
-    """`request.caller`: whom the registered authenticators recognise, asked in turn.
+@dataclass
+class Taken:
+    """What a path takes for credentials, by name, and the error where none is brought."""
 
-    Each knows its own kind of credential, and raises for one of its kind that is bad, so a bad
-    credential never falls through to the next.
+    missing: type[Unauthenticated]
+    by_name: dict[str, Authenticator] = field(default_factory=dict)
+
+
+class Authenticators:
+    """What recognises credentials, by name. A surface with a kind of its own takes no other.
+
+    Each raises for a credential of its kind that is bad, so that none falls through to the next.
     """
-    for authenticate in request.registry.authenticators.values():
-        identity: Identity | None = authenticate(request)
+
+    def __init__(self) -> None:
+        self._usual = Taken(CredentialsMissing)
+        self._claims = Claims(self._usual)
+        self._own: dict[str, Taken] = {}
+
+    def add(
+        self,
+        name: str,
+        authenticate: Authenticator,
+        paths: Iterable[str] = (),
+        missing: type[Unauthenticated] = CredentialsMissing,
+    ) -> None:
+        """Let `authenticate` recognise callers of `paths`; of all that nobody claims, if there are none."""
+        for path in paths:
+            if path not in self._own:
+                self._own[path] = Taken(missing)
+                self._claims.add(path, self._own[path])
+            self._own[path].by_name[name] = authenticate
+        if not paths:
+            self._usual.by_name[name] = authenticate
+
+    def are_usual_at(self, path: str) -> bool:
+        """Whether a path takes the hub's own credentials."""
+        return self._claims.at(path) is self._usual
+
+    def at(self, path: str) -> Iterable[Authenticator]:
+        """Those to ask about a caller of `path`, in turn."""
+        return self._claims.at(path).by_name.values()
+
+    def missing_at(self, path: str) -> Unauthenticated:
+        """The error of a caller of `path` who brings none."""
+        return self._claims.at(path).missing()
+
+    @property
+    def by_name(self) -> Mapping[str, Authenticator]:
+        """All of them."""
+        return {name: each for some in self._claims for name, each in some.by_name.items()}
+
+
+def identify(request: Any) -> Identity | None:
+    """`request.caller`: whom the authenticators of its path recognise."""
+    return recognised(request, request.registry.authenticators.at(request.environ["PATH_INFO"]))
+
+
+def recognised(request: Any, authenticators: Iterable[Authenticator]) -> Identity | None:
+    """Whom one of them recognises, asked in turn. Raises what they raise for bad credentials."""
+    for authenticate in authenticators:
+        identity = authenticate(request)
         if identity is not None:
             request.environ["hubrepo.actor"] = identity.actor
             return identity
@@ -57,29 +115,77 @@ class SecurityPolicy:
         return []
 
 
-class OrganisationResource(Resource):
-    """`/api`: the organisation of the credential. Without one there is no way in."""
+class ApiResource(Resource):
+    """`/api` before it is known what is asked for: a few things are everybody's, and mounted here.
+
+    All the rest belongs to the organisation of the credential, which takes the place of this node. A
+    bad credential is refused in any case, even where none is needed.
+    """
 
     def __init__(self, parent: Resource, name: str) -> None:
         super().__init__(parent, name)
-        identity = self.request.identity
+        self._root = parent
+        request = self.request
+        if request.registry.authenticators.are_usual_at(request.environ["PATH_INFO"]):
+            # Asked for now: a bad one is refused here.
+            _ = request.identity
+
+    def __getitem__(self, name: str) -> Resource:
+        if name in mounts_of(self.request.registry, ApiResource):
+            return super().__getitem__(name)
+        return OrganisationResource(self._root, self.__name__)[name]
+
+
+class OrganisationResource(Resource):
+    """`/api`: the organisation of the credential. Without one there is no way in.
+
+    A surface with credentials of its own begins with a subclass.
+    """
+
+    def __init__(self, parent: Resource, name: str) -> None:
+        super().__init__(parent, name)
+        request = self.request
+        identity = request.identity
         if identity is None:
-            raise CredentialsMissing
+            raise request.registry.authenticators.missing_at(request.environ["PATH_INFO"])
         self.organisation = identity.organisation
 
     @property
     def __acl__(self) -> list[tuple[str, str, tuple[str, ...]]]:
-        return [
-            (Allow, principal(self.organisation, role), permissions)
-            for role, permissions in self.request.registry.grants.items()
-        ]
+        return granted(self)
 
 
-def add_authenticator(config: Any, name: str, authenticate: Authenticator) -> None:
-    """Directive: one more kind of credential."""
-    config.action(
-        ("authenticator", name), lambda: config.registry.authenticators.update({name: authenticate})
-    )
+def granted(node: Any, kind: str = "") -> list[tuple[str, str, tuple[str, ...]]]:
+    """The access list of a node's organisation; with `kind`, for keys that are limited to such things.
+
+    The node that holds all things of a kind has the second one.
+    """
+    return [
+        (Allow, principal(node.organisation, role, kind), permissions)
+        for role, permissions in node.request.registry.grants.items()
+    ]
+
+
+def closed_to(identity: Identity) -> list[tuple[str, str, object]]:
+    """The access list of a node that those who have `identity` have nothing to do with."""
+    return [(Deny, each, ALL_PERMISSIONS) for each in identity.principals]
+
+
+def add_authenticator(
+    config: Any,
+    name: str,
+    authenticate: Authenticator,
+    paths: Iterable[str] = (),
+    missing: type[Unauthenticated] = CredentialsMissing,
+) -> None:
+    """Directive: one more kind of credential; with `paths`, the only one there and below, and `missing`.
+
+    Two claims to one path fail at boot.
+    """
+    for path in paths:
+        config.action(("credentials", path))
+    add = partial(config.registry.authenticators.add, name, authenticate, tuple(paths), missing)
+    config.action(("authenticator", name), add)
 
 
 def add_grants(config: Any, grants: Mapping[str, Iterable[str]]) -> None:
@@ -89,6 +195,24 @@ def add_grants(config: Any, grants: Mapping[str, Iterable[str]]) -> None:
             config.action(
                 ("grant", role, permission), _grant, args=(config.registry, role, permission)
             )
+
+
+def add_name_kind(config: Any, kind: str) -> None:
+    """Directive: keys can be limited to some names of things of that kind."""
+    config.action(("name kind", kind), lambda: config.registry.name_kinds.append(kind))
+
+
+def add_secret(config: Any, name: str, pattern: str, shown: str) -> None:
+    """Directive: what no log, audit or error may show (see `hide`)."""
+    config.action(("secret", name), partial(hide, pattern, shown))
+
+
+def check_kinds(registry: Any, patterns: Iterable[str]) -> None:
+    """Raises BadAccountData for a name pattern of a kind that nothing here is of."""
+    known = sorted(registry.name_kinds)
+    for each in patterns:
+        if each.partition(":")[0] not in known:
+            raise BadAccountData(f"{each!r} begins with none of {known!r} and a colon")
 
 
 def _grant(registry: Any, role: str, permission: str) -> None:

@@ -2,7 +2,13 @@
 
 from hubrepo.kernel.serving.content_types import content_type_of, is_text
 from hubrepo.kernel.serving.extents import Extent, respond_extent
-from hubrepo.kernel.serving.responses import Representation, Sent, disposition, respond
+from hubrepo.kernel.serving.responses import (
+    Representation,
+    Sent,
+    disposition,
+    lenient_disposition,
+    respond,
+)
 
 __all__ = [
     "Extent",
@@ -11,6 +17,7 @@ __all__ = [
     "content_type_of",
     "disposition",
     "is_text",
+    "lenient_disposition",
     "respond",
     "respond_extent",
 ]

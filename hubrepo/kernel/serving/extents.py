@@ -9,7 +9,7 @@ from pyramid.response import Response
 from webob.acceptparse import AcceptEncodingValidHeader
 
 from hubrepo.kernel.archives import GZIP_FRAME, gzip_framed, inflated
-from hubrepo.kernel.serving.files import OneWayFile, cut, pieces_of
+from hubrepo.kernel.serving.files import OneWayFile, cut, is_remote, pieces_of
 from hubrepo.kernel.serving.responses import SMALL, Opener, Representation, respond
 
 VARY = ("Vary", "Accept-Encoding")
@@ -85,7 +85,9 @@ def _made(
         if max(extent.size, extent.stored_size) <= SMALL:
             with file:
                 return BytesIO(b"".join(pieces)[start : start + length])
-        return cast("BinaryIO", OneWayFile(cut(pieces, start, length), length, file.close))
+        wanted = cut(pieces, start, length)
+        sent = OneWayFile(wanted, length, file.close, is_remote=is_remote(file))
+        return cast("BinaryIO", sent)
 
     return open_file
 

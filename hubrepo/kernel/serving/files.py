@@ -7,6 +7,15 @@ from typing import BinaryIO
 CHUNK = 256 * 1024
 
 
+def is_remote(file: object) -> bool:
+    """Whether reading `file` waits for the network, as the files of a store say of themselves.
+
+    Such a file is for a thread that may wait. Waitress reads those that are handed to it in the one
+    thread that serves all connections.
+    """
+    return getattr(file, "is_remote", False)
+
+
 def pieces_of(file: BinaryIO, length: int) -> Iterator[bytes]:
     """The next `length` bytes of `file`. Raises EOFError if there are fewer."""
     while length:
@@ -40,8 +49,16 @@ class OneWayFile(io.RawIOBase):
     way back.
     """
 
-    def __init__(self, pieces: Iterator[bytes], size: int, close: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        pieces: Iterator[bytes],
+        size: int,
+        close: Callable[[], object],
+        *,
+        is_remote: bool = False,
+    ) -> None:
         super().__init__()
+        self.is_remote = is_remote
         self._pieces, self._size, self._close = pieces, size, close
         self._kept, self._kept_from, self._at = b"", 0, 0
 

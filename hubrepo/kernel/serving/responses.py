@@ -1,6 +1,7 @@
 """Bytes → HTTP: validators, ranges, digests, disposition, and files handed to the server to send."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -10,7 +11,7 @@ from urllib.parse import quote
 from pyramid.response import Response
 
 from hubrepo.kernel.base import HubError, repr_digest
-from hubrepo.kernel.serving.files import CHUNK, pieces_of
+from hubrepo.kernel.serving.files import CHUNK, is_remote, pieces_of
 from hubrepo.kernel.serving.ranges import (
     RangeNotSatisfiable,
     Slice,
@@ -24,7 +25,14 @@ from hubrepo.kernel.serving.ranges import (
 # Up to here a body is read at once: a file that is handed to the server costs more than it holds.
 SMALL = 64 * 1024
 
+# Long enough to follow a redirect, too short to pass it on.
+LINK_SECONDS = 60
+
+# What is not ASCII, cannot be shown, or means something to one client or the other.
+_MISREAD = re.compile(r'[^ -~]|["%\\]')
+
 Opener = Callable[[int, int], BinaryIO]
+Linker = Callable[[int, Mapping[str, str]], str | None]
 
 
 class UnsatisfiableRange(HubError):
@@ -49,8 +57,10 @@ class Representation(NamedTuple):
     Its `size` bytes are the content itself, or with a `coding`, what the coding made of it, of which
     no part can be asked for; then `digest` is any that no other bytes have. `headers` go on the
     answer, before those that follow from the rest. What has another `variant` is another
-    representation of the same bytes: told otherwise what they are. A range that begins behind
-    `last_start` is not cut out: everything is sent.
+    representation of the same bytes: told otherwise what they are. What is saved under a name has a
+    `disposition`. A range that begins behind
+    `last_start` is not cut out: everything is sent. With a `link`, a GET is answered with a redirect to
+    the address that it makes, good for so many seconds, whose answer carries the headers it is given.
     """
 
     digest: str
@@ -58,11 +68,12 @@ class Representation(NamedTuple):
     modified: datetime | None
     content_type: str
     cache_control: str
-    filename: str | None = None
+    disposition: str | None = None
     coding: str | None = None
     headers: Sequence[tuple[str, str]] = ()
     variant: str | None = None
     last_start: int | None = None
+    link: Linker | None = None
 
     @property
     def etag(self) -> str:
@@ -80,7 +91,10 @@ class Sent(Response):  # type: ignore[misc]  # Pyramid has no types
 
 
 class _Bounded:
-    """At most `length` bytes of a file, for servers that have no `wsgi.file_wrapper`."""
+    """`length` bytes of a file, read by the thread of the request.
+
+    For files that it may have to wait for, and for servers that have no `wsgi.file_wrapper`.
+    """
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         self._pieces, self.close = pieces_of(file, length), file.close
@@ -97,10 +111,21 @@ def disposition(filename: str) -> str:
     return f"attachment; filename*=utf-8''{quote(filename, safe='')}"
 
 
+def lenient_disposition(filename: str) -> str:
+    """The same for clients that take the first `filename` for what it seems to be.
+
+    RFC 6266, appendix D: it comes first, without what some of them misread; the exact name follows.
+    """
+    plain = _MISREAD.sub("_", filename)
+    exact = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f'attachment; filename="{plain}"{exact}'
+
+
 def respond(request: Any, what: Representation, open_at: Opener, status: int = 200) -> Response:
     """The answer to a GET or HEAD of `what`. `open_at(start, length)` is asked only for what is sent.
 
     What is sent with another status than 200 is sent whole, whatever the conditions of the request.
+    Where `what` has a link, a GET that asks for bytes is led there instead.
     Raises UnsatisfiableRange, PreconditionFailed, and whatever `open_at` raises.
     """
     part = None
@@ -111,12 +136,14 @@ def respond(request: Any, what: Representation, open_at: Opener, status: int = 2
         if _is_fresh(request, what):
             return Sent(status=304, headerlist=_validators(what))
         part = _part(request, what)
+        if (led := _led_away(request, what)) is not None:
+            return led
     headers = _validators(what) if status == 200 else [*what.headers, _caching(what)]
     headers.append(("Content-Type", what.content_type))
     if what.coding is not None:
         headers.append(("Content-Encoding", what.coding))
-    if what.filename is not None:
-        headers.append(("Content-Disposition", disposition(what.filename)))
+    if what.disposition is not None:
+        headers.append(("Content-Disposition", what.disposition))
     if part is not None:
         status = 206
         headers.append(("Content-Range", f"bytes {part.start}-{part.last}/{what.size}"))
@@ -126,13 +153,29 @@ def respond(request: Any, what: Representation, open_at: Opener, status: int = 2
     return Sent(status=status, headerlist=headers, app_iter=body)
 
 
+def _led_away(request: Any, what: Representation) -> Response | None:
+    """A redirect to where the bytes lie, if there is such an address."""
+    if what.link is None or request.method != "GET":
+        return None
+    told = {"Content-Type": what.content_type, "Cache-Control": what.cache_control}
+    if what.disposition is not None:
+        told["Content-Disposition"] = what.disposition
+    address = what.link(LINK_SECONDS, told)
+    if address is None:
+        return None
+    headers = [("Location", address), ("Cache-Control", "no-store"), ("Content-Length", "0")]
+    return Sent(status=302, headerlist=headers, app_iter=())
+
+
 def _body(request: Any, open_at: Opener, part: Slice) -> Any:
     file = open_at(part.start, part.length)
     if part.length <= SMALL:
         with file:
             return list(pieces_of(file, part.length))
     wrapper = request.environ.get("wsgi.file_wrapper")
-    return wrapper(file, CHUNK) if wrapper else _Bounded(file, part.length)
+    if wrapper is None or is_remote(file):
+        return _Bounded(file, part.length)
+    return wrapper(file, CHUNK)
 
 
 def _caching(what: Representation) -> tuple[str, str]:
@@ -141,7 +184,7 @@ def _caching(what: Representation) -> tuple[str, str]:
 
 def _validators(what: Representation) -> list[tuple[str, str]]:
     headers = [*what.headers, ("ETag", what.etag), _caching(what), ("Accept-Ranges", "bytes")]
-    if what.filename is not None:
+    if what.disposition is not None:
         # Who saves a file may want to check it; for the rest it would be a header too many.
         headers.append(("Repr-Digest", repr_digest(what.digest)))
     if what.modified is not None:

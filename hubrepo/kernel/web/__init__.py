@@ -5,9 +5,20 @@ from typing import Any
 import orjson
 
 from hubrepo.kernel.base import now
-from hubrepo.kernel.web.bodies import Form, UploadSettings, read_fields, read_form
-from hubrepo.kernel.web.errors import RequestRefused
-from hubrepo.kernel.web.methods import Methods, exact_path
+from hubrepo.kernel.web.bodies import (
+    FileTooLarge,
+    Form,
+    UploadSettings,
+    read_fields,
+    read_form,
+    read_json,
+)
+from hubrepo.kernel.web.claims import Claims
+from hubrepo.kernel.web.cors import CrossOriginSettings, SharedHeaders, add_shared_headers
+from hubrepo.kernel.web.errors import RequestRefused, body_of
+from hubrepo.kernel.web.methods import Methods, RegisteredView, exact_path
+from hubrepo.kernel.web.metrics import Metrics, share_metrics
+from hubrepo.kernel.web.operations import OperationsResource, health, metrics
 from hubrepo.kernel.web.paging import link_next, page_of
 from hubrepo.kernel.web.requests import (
     is_safe,
@@ -16,26 +27,48 @@ from hubrepo.kernel.web.requests import (
     request_id,
     settle_request_class,
 )
-from hubrepo.kernel.web.resources import Resource, RootResource, add_host, add_mount, host_of
+from hubrepo.kernel.web.resources import (
+    Resource,
+    RootResource,
+    add_host,
+    add_mount,
+    host_of,
+    mounts_of,
+)
 from hubrepo.kernel.web.sections import add_section, refuse_unknown_settings
-from hubrepo.kernel.web.traversal import Literal, Traverser
-from hubrepo.kernel.web.tweens import Metrics, add_hygiene
+from hubrepo.kernel.web.traversal import Literal, Traverser, has_encoded_slash
+from hubrepo.kernel.web.tweens import HYGIENE, Headers, access, add_hygiene, answer_at
 
 __all__ = [
+    "HYGIENE",
+    "Claims",
+    "FileTooLarge",
     "Form",
+    "Headers",
     "Literal",
+    "OperationsResource",
+    "RegisteredView",
     "RequestRefused",
     "Resource",
     "RootResource",
     "UploadSettings",
+    "access",
+    "answer_at",
+    "body_of",
+    "has_encoded_slash",
+    "health",
     "host_of",
     "link_next",
     "make_router",
+    "metrics",
+    "mounts_of",
     "page_of",
     "read_fields",
     "read_form",
+    "read_json",
     "reify",
     "settle",
+    "share_metrics",
 ]
 
 # A permission that nothing grants: a view that names no other is closed.
@@ -69,12 +102,15 @@ def includeme(config: Any) -> None:
     """Lay the ground that every other part stands on."""
     registry = config.registry
     registry.mounts, registry.known_settings = {}, {}
-    registry.hosts, registry.hygiene = {}, []
+    registry.hosts, registry.hygiene = {}, Claims(HYGIENE)
     registry.metrics, registry.clock = Metrics(), now
     config.add_directive("add_section", add_section)
     config.add_directive("add_mount", add_mount)
     config.add_directive("add_host", add_host)
     config.add_directive("add_hygiene", add_hygiene)
+    config.add_directive("add_shared_headers", add_shared_headers)
+    registry.cors_origins = config.add_section(CrossOriginSettings, "hubrepo").origins()
+    registry.shared_headers = SharedHeaders()
     registry.upload_settings = config.add_section(UploadSettings, "hubrepo.uploads")
     config.set_root_factory(RootResource)
     config.add_traverser(Traverser, RootResource)
@@ -98,6 +134,7 @@ def includeme(config: Any) -> None:
     config.include("pyramid_tm")
     # The tween added last is the outermost.
     config.add_tween("hubrepo.kernel.web.tweens.guarding_paths")
+    config.add_tween("hubrepo.kernel.web.cors.sharing")
     config.add_tween("hubrepo.kernel.web.tweens.observing")
     config.include("hubrepo.kernel.web.errors")
     config.include("hubrepo.kernel.web.operations")

@@ -5,17 +5,21 @@ of line ends at a crawl.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
-from hubrepo.kernel.base import Invalid, UnsupportedMedia, setting
+from hubrepo.kernel.base import Invalid, TooLarge, UnsupportedMedia, setting
 
 CHUNK = 256 * 1024
 MAX_FIELDS = 1000
+# Values of a JSON body: a few bytes each there, and some hundred in memory.
+MAX_VALUES = 10_000
 MIB = 1024 * 1024
 
 
@@ -39,6 +43,9 @@ class Sink(Protocol):
         """Forget everything."""
 
 
+# A text, which may lack its end (or it would be looked for again and again), and what goes before values.
+_TEXT_OR_MARK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
+
 SinkT = TypeVar("SinkT", bound=Sink)
 
 
@@ -52,6 +59,15 @@ class FileTooLarge(Invalid):
         super().__init__(f"File size must not exceed {size}.")
 
 
+class BodyTooLarge(TooLarge):
+    """The body is over the limit of those who read no more."""
+
+    code = "body-too-large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body of the request must not exceed {limit} bytes")
+
+
 class FieldsTooLarge(Invalid):
     """The fields of the request are over the limit."""
 
@@ -63,10 +79,11 @@ class FieldsTooLarge(Invalid):
 
 @dataclass
 class Form(Generic[SinkT]):
-    """The text fields of a form, and the file that was asked for."""
+    """The text fields of a form, and the file that was asked for, with the name that its sender gave it."""
 
     fields: dict[str, str] = field(default_factory=dict)
     file: SinkT | None = None
+    filename: str = ""
 
     def discard(self) -> None:
         """Forget the file."""
@@ -103,6 +120,17 @@ def read_fields(request: Any) -> object:
         raise Invalid(f"a form may have {MAX_FIELDS} fields at most") from error
 
 
+def read_json(request: Any, limit: int) -> object:
+    """The JSON value that the body is, whatever its type says; None without a body.
+
+    Raises Invalid, and BodyTooLarge for more than `limit` bytes.
+    """
+    length = request.content_length or 0
+    if length > limit:
+        raise BodyTooLarge(limit)
+    return _read_json(_from_start(request).read(length)) if length else None
+
+
 def _from_start(request: Any) -> Any:
     """The body's file. A request that is tried again has been read before, and can be rewound."""
     if request.is_body_seekable:
@@ -110,7 +138,18 @@ def _from_start(request: Any) -> Any:
     return request.body_file_raw
 
 
+def _is_crowded(body: bytes) -> bool:
+    """Whether a JSON text has more values than anybody needs."""
+    if sum(map(body.count, (b"[", b"{", b","))) <= MAX_VALUES:
+        return False
+    marks = (found for found in _TEXT_OR_MARK.finditer(body) if body[found.start()] != ord('"'))
+    return next(islice(marks, MAX_VALUES, None), None) is not None
+
+
 def _read_json(body: bytes) -> object:
+    if _is_crowded(body):
+        raise Invalid(f"JSON parse error - more than {MAX_VALUES} values")
+
     def refuse(constant: str) -> object:
         raise ValueError(f"{constant} is not JSON")
 
@@ -148,7 +187,8 @@ def _read_multipart(
         _FormReader(form, name, new_sink, max_size, limits.max_fields_size).read(_events(request))
     except MultipartError as error:
         form.discard()
-        raise Invalid(f"Multipart form parse error - {error}") from None
+        # Its further arguments are texts of Python.
+        raise Invalid(f"Multipart form parse error - {error.args[0]}") from None
     except BaseException:
         form.discard()
         raise
@@ -196,7 +236,7 @@ class _FormReader(Generic[SinkT]):
                 self._form.fields[part.name] = self._read_text(part, events)
             elif part.name == self._name:
                 self._form.discard()
-                self._form.file = self._new_sink()
+                self._form.file, self._form.filename = self._new_sink(), part.filename
                 self._copy(events, self._form.file)
             else:
                 self._skip(events)

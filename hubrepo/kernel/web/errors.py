@@ -7,13 +7,15 @@ know as an error is a shape, claimed for a path by `add_error_shape`; the longes
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound
 from pyramid.response import Response
 
-from hubrepo.kernel.base import Forbidden, HubError, NotFound, Unauthenticated
+from hubrepo.kernel.base import Forbidden, HubError, NotFound, Unauthenticated, redact
+from hubrepo.kernel.web.claims import Claims
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +59,10 @@ def detail(error: HubError) -> dict[str, object]:
     return {"detail": error.message, **error.fields}
 
 
-def add_error_shape(config: Any, mount: str, shape: Shape, content_type: str = JSON_TYPE) -> None:
-    """Directive: errors below the path `mount` look as `shape` makes them: a JSON value, or a text."""
-    claimed = {mount: (shape, content_type)}
-    config.action(("error shape", mount), lambda: config.registry.error_shapes.update(claimed))
+def add_error_shape(config: Any, path: str, shape: Shape, content_type: str = JSON_TYPE) -> None:
+    """Directive: errors at `path` and below look as `shape` makes them: a JSON value, or a text."""
+    claim = partial(config.registry.error_shapes.add, path, (shape, content_type))
+    config.action(("error shape", path), claim)
 
 
 def add_error_translation(
@@ -89,12 +91,9 @@ def render(error: HubError, request: Any) -> Response:
     if 400 <= error.status < 500:
         for observe in request.registry.refusal_observers:
             observe(RequestRefused(request, error))
-    shapes: dict[str, tuple[Shape, str]] = request.registry.error_shapes
-    path = request.environ["PATH_INFO"] + "/"
-    mount = max((each for each in shapes if path.startswith(each)), key=len, default="/")
-    shape, content_type = shapes[mount]
-    value = shape(error)
-    body = value.encode() if isinstance(value, str) else orjson.dumps(value)
+    path = request.environ["PATH_INFO"]
+    _, content_type = request.registry.error_shapes.at(path)
+    body = body_of(error, path, request.registry)
     response = Response(body, status=error.status)
     response.headerlist[:] = [
         ("Content-Type", content_type),
@@ -102,6 +101,16 @@ def render(error: HubError, request: Any) -> Response:
         *error.headers.items(),
     ]
     return response
+
+
+def body_of(error: HubError, path: str, registry: Any) -> bytes:
+    """What says `error` to those who called `path`."""
+    shapes: Claims[tuple[Shape, str]] = registry.error_shapes
+    shape, _ = shapes.at(path)
+    value = shape(error)
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    # Whoever put a secret where it does not belong need not read it again, and proxies keep answers.
+    return redact(text).encode()
 
 
 def not_found(error: HTTPNotFound, request: Any) -> Response:  # noqa: ARG001
@@ -136,11 +145,11 @@ def internal_error(error: Exception, request: Any) -> Response:
 
 def includeme(config: Any) -> None:
     """Register the exception views."""
-    config.registry.error_shapes, config.registry.refusal_observers = {}, []
+    config.registry.error_shapes = Claims[tuple[Shape, str]]((detail, JSON_TYPE))
+    config.registry.refusal_observers = []
     config.add_directive("add_error_shape", add_error_shape)
     config.add_directive("add_error_translation", add_error_translation)
     config.add_directive("add_refusal_observer", add_refusal_observer)
-    config.add_error_shape("/", detail)
     config.add_exception_view(internal_error, context=Exception)
     config.add_exception_view(render, context=HubError)
     config.add_exception_view(http_error, context=HTTPException)

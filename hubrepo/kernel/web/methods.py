@@ -1,28 +1,30 @@
 """What Pyramid knows of our views, asked of its own registrations: for 405, OPTIONS and the audit."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from pyramid.httpexceptions import HTTPNotFound
+
+
+class RegisteredView(NamedTuple):
+    """A function that answers `methods` of `name` at a `context`; who may, has the `permission`."""
+
+    function: Callable[..., Any]
+    context: type
+    name: str
+    methods: frozenset[str]
+    permission: str | None
 
 
 class Methods:
     """The methods of every view and the permission each asks for, by type of context and name."""
 
     def __init__(self, introspector: Any) -> None:
+        self.views = list(_registered(introspector))
         self._permissions: dict[tuple[type, str], dict[str, str | None]] = {}
-        for view in introspector.get_category("views") or ():
-            known = view["introspectable"]
-            if not isinstance(known["context"], type) or not known["request_methods"]:
-                continue
-            asked = [
-                each["value"] for each in view["related"] if each.category_name == "permissions"
-            ]
-            methods = self._permissions.setdefault((known["context"], known["name"]), {})
-            answered = dict.fromkeys(
-                _answered(known["request_methods"]), asked[0] if asked else None
-            )
-            methods.update(answered)
+        for view in self.views:
+            methods = self._permissions.setdefault((view.context, view.name), {})
+            methods.update(dict.fromkeys(view.methods, view.permission))
 
     def __iter__(self) -> Iterator[tuple[type, str, str, str | None]]:
         """(context, view name, method, permission) of every view."""
@@ -40,9 +42,21 @@ class Methods:
         return self._permissions.get((context, name), {}).get(request.method)
 
 
-def _answered(methods: str | Iterable[str]) -> set[str]:
+def _registered(introspector: Any) -> Iterator[RegisteredView]:
+    for view in introspector.get_category("views") or ():
+        known = view["introspectable"]
+        if not isinstance(known["context"], type) or not known["request_methods"]:
+            continue
+        asked = [each["value"] for each in view["related"] if each.category_name == "permissions"]
+        yield RegisteredView(
+            known["callable"], known["context"], known["name"],
+            _answered(known["request_methods"]), asked[0] if asked else None,
+        )  # fmt: skip
+
+
+def _answered(methods: str | Iterable[str]) -> frozenset[str]:
     """The methods that a view was registered for, as Pyramid understands them."""
-    named = {methods} if isinstance(methods, str) else set(methods)
+    named = frozenset({methods} if isinstance(methods, str) else methods)
     return named | {"HEAD"} if "GET" in named else named
 
 

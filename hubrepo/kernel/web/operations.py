@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
@@ -66,8 +66,7 @@ def metrics(context: OperationsResource, request: Any) -> Response:  # noqa: ARG
     """What Prometheus reads."""
     if not request.registry.operations_settings.metrics:
         raise NotFound
-    body = generate_latest(request.registry.metrics.registry)
-    return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(request.registry.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def includeme(config: Any) -> None:

@@ -18,6 +18,12 @@ class Literal(Resource):
         """The node that `rest`, which is not empty, leads to."""
 
 
+def has_encoded_slash(request: Any) -> bool:
+    """Whether a slash of the path was sent as `%2F`, as far as the server tells; waitress does."""
+    sent: str = request.environ.get("REQUEST_URI", "")
+    return "%2f" in sent.partition("?")[0].lower()
+
+
 class Traverser:
     """From the root to a context, and to the name of its view.
 

@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Histogram
 from pyramid.response import Response
 
-from hubrepo.kernel.base import Invalid, one_line
-from hubrepo.kernel.web.errors import internal_error, render
+from hubrepo.kernel.base import HubError, Invalid, one_line
+from hubrepo.kernel.web.claims import Claims
+from hubrepo.kernel.web.errors import body_of, internal_error, render
+from hubrepo.kernel.web.metrics import Metrics
 
 access = logging.getLogger("hubrepo.access")
 
@@ -25,31 +27,10 @@ Headers = Sequence[tuple[str, str]]
 Handler = Callable[[Any], Response]
 
 
-class Metrics:
-    """Durations of requests, by method and status, for Prometheus."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._seconds = Histogram(
-            "hubrepo_request_seconds",
-            "Duration of requests until the first byte of the answer.",
-            ["method", "status"],
-            registry=self.registry,
-        )
-        self._series: dict[tuple[str, int], Histogram] = {}
-
-    def observe(self, method: str, status: int, seconds: float) -> None:
-        """Count one request. Methods that HTTP does not know are one series."""
-        known = method if method in {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} else "other"
-        series = self._series.get((known, status))
-        if series is None:
-            series = self._series[known, status] = self._seconds.labels(known, str(status))
-        series.observe(seconds)
-
-
 def observing(handler: Handler, registry: Any) -> Handler:
     """Tween, outermost: a request id, the security headers, one line of access log, metrics."""
     metrics: Metrics = registry.metrics
+    hygiene: Claims[Headers] = registry.hygiene
 
     def tween(request: Any) -> Response:
         started = perf_counter()
@@ -59,8 +40,8 @@ def observing(handler: Handler, registry: Any) -> Handler:
             response = internal_error(error, request)
         headers = response.headerlist
         present = {name for name, _ in headers}
-        hygiene = _hygiene(request.environ["PATH_INFO"], registry.hygiene)
-        headers.extend(each for each in hygiene if each[0] not in present)
+        usual = hygiene.at(request.environ["PATH_INFO"])
+        headers.extend(each for each in usual if each[0] not in present)
         headers.append(("X-Request-Id", request.id))
         seconds = perf_counter() - started
         metrics.observe(request.method, response.status_code, seconds)
@@ -70,25 +51,19 @@ def observing(handler: Handler, registry: Any) -> Handler:
     return tween
 
 
-def add_hygiene(config: Any, mount: str, headers: Headers) -> None:
-    """Directive: every answer below the path `mount`, errors too, has these headers by default.
+def add_hygiene(config: Any, path: str, headers: Headers) -> None:
+    """Directive: every answer at `path` and below, errors too, has these headers by default.
 
-    They take the place of those that all others have; the longest path wins.
+    They take the place of those that all others have.
     """
-
-    def claim() -> None:
-        claimed: list[tuple[str, Headers]] = config.registry.hygiene
-        claimed.append((mount, headers))
-        claimed.sort(key=lambda each: len(each[0]), reverse=True)
-
-    config.action(("hygiene", mount), claim)
+    config.action(("hygiene", path), partial(config.registry.hygiene.add, path, headers))
 
 
-def _hygiene(path: str, claimed: Sequence[tuple[str, Headers]]) -> Headers:
-    for mount, headers in claimed:
-        if path.startswith(mount) and path[len(mount) : len(mount) + 1] in {"", "/"}:
-            return headers
-    return HYGIENE
+def answer_at(registry: Any, error: HubError, path: str) -> tuple[Headers, bytes]:
+    """Headers and body of an answer to `error` at `path`, for those who refuse before anything is called."""
+    _, content_type = registry.error_shapes.at(path)
+    headers = (("Content-Type", content_type), *registry.hygiene.at(path))
+    return headers, body_of(error, path, registry)
 
 
 def _log_access(request: Any, response: Response, seconds: float) -> None:

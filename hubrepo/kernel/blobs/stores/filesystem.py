@@ -8,19 +8,18 @@ Layout, below the root:
 `fs` itself never fsyncs, and turns a failed rename into a copy; so on disk the rename is ours.
 """
 
-import errno
 import logging
 import os
 import threading
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
-from hubrepo.kernel.base import random_hex
+from hubrepo.kernel.base import random_hex, sync_folder
+from hubrepo.kernel.blobs.stores.failures import failures
 from hubrepo.kernel.blobs.stores.interface import (
     BlobMissing,
     Stage,
@@ -29,42 +28,11 @@ from hubrepo.kernel.blobs.stores.interface import (
     StoreFull,
     StoreUnavailable,
 )
-
-with warnings.catch_warnings():
-    # fs declares its namespace through pkg_resources, which says at length that it is deprecated.
-    warnings.simplefilter("ignore")
-    from fs import errors
-    from fs.base import FS
-    from fs.memoryfs import MemoryFS
-    from fs.osfs import OSFS
+from hubrepo.kernel.blobs.stores.pyfilesystem import FS, OSFS, MemoryFS, errors
 
 log = logging.getLogger(__name__)
 
 STAGES = ".stage"
-
-
-@contextmanager
-def _failures(key: str = "") -> Iterator[None]:
-    """Errors of `fs` and of the operating system, as a store's.
-
-    What is missing is the blob `key`, where one is named; otherwise it is a part of the store.
-    """
-    try:
-        yield
-    except (
-        errors.ResourceNotFound,
-        errors.DirectoryExpected,
-        FileNotFoundError,
-        NotADirectoryError,
-    ) as error:
-        raise BlobMissing(key) if key else StoreUnavailable from error
-    except (errors.FSError, OSError) as error:
-        number = getattr(error, "errno", None) or getattr(error.__cause__, "errno", None)
-        full = isinstance(error, errors.InsufficientStorage) or number in {
-            errno.ENOSPC,
-            errno.EDQUOT,
-        }
-        raise (StoreFull if full else StoreUnavailable) from error
 
 
 class FilesystemStage(Stage):
@@ -74,23 +42,23 @@ class FilesystemStage(Stage):
         super().__init__()
         self.path = path
         self._fs = filesystem
-        with _failures():
+        with failures():
             self._file = filesystem.openbin(path, "x")
 
     def _append(self, data: bytes) -> None:
-        with _failures():
+        with failures():
             self._file.write(data)
 
     def reader(self) -> BinaryIO:
         """The file, opened again for reading."""
-        with _failures():
+        with failures():
             self._file.flush()
             opened: BinaryIO = self._fs.openbin(self.path, "r")
             return opened
 
     def sync(self) -> None:
         """Flush; on disk, down to the platter."""
-        with _failures():
+        with failures():
             self._file.flush()
             if self._fs.hassyspath(self.path):
                 os.fsync(self._file.fileno())
@@ -98,17 +66,20 @@ class FilesystemStage(Stage):
     def close(self) -> None:
         """Sync, and give the file back: it is about to be promoted."""
         self.sync()
-        self._file.close()
+        with failures():
+            self._file.close()
 
     def discard(self) -> None:
         """Remove the file, unless it was promoted. What cannot be removed now is swept later."""
-        self._file.close()
+        # On a full disk what is still buffered cannot be written; nobody wants it any more.
+        with suppress(OSError, errors.FSError):
+            self._file.close()
         try:
-            with _failures(self.path):
+            with failures(self.path):
                 self._fs.remove(self.path)
         except BlobMissing:
             return
-        except StoreUnavailable:
+        except (StoreUnavailable, StoreFull):
             log.warning("could not remove the stage %s", self.path, exc_info=True)
 
 
@@ -117,7 +88,7 @@ class FilesystemStore(Store):
 
     def __init__(self, filesystem: FS) -> None:
         self._fs = filesystem
-        with _failures():
+        with failures():
             filesystem.makedirs(STAGES, recreate=True)
 
     def stage(self) -> FilesystemStage:
@@ -128,7 +99,7 @@ class FilesystemStore(Store):
         """Rename the stage to `key`."""
         assert isinstance(stage, FilesystemStage)  # noqa: S101 - made by this store
         stage.close()
-        with _failures():
+        with failures():
             self._rename(stage.path, key)
 
     @abstractmethod
@@ -137,15 +108,28 @@ class FilesystemStore(Store):
 
     def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:  # noqa: ARG002
         """The file, standing at `start`."""
-        with _failures(key):
-            opened: BinaryIO = self._fs.openbin(key, "r")
-            opened.seek(start)
-            return opened
+        with self._looking_for(key):
+            return self._open(key, start)
+
+    def _open(self, key: str, start: int) -> BinaryIO:
+        opened: BinaryIO = self._fs.openbin(key, "r")
+        opened.seek(start)
+        return opened
 
     def stat(self, key: str) -> Stored:
         """From the file's own details."""
-        with _failures(key):
+        with self._looking_for(key):
             return self._stored(key, self._fs.getinfo(key, namespaces=["details"]))
+
+    @contextmanager
+    def _looking_for(self, key: str) -> Iterator[None]:
+        """A blob that is missing is told from a store that is: a disk that was unmounted."""
+        try:
+            with failures(key):
+                yield
+        except BlobMissing:
+            self.ping()
+            raise
 
     @staticmethod
     def _stored(key: str, info: Any) -> Stored:
@@ -154,33 +138,47 @@ class FilesystemStore(Store):
     def delete(self, key: str) -> None:
         """Remove the file; the folders stay."""
         try:
-            with _failures(key):
+            with self._looking_for(key):
                 self._fs.remove(key)
         except BlobMissing:
             return
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        """Walk the folders below `prefix`."""
-        with _failures(prefix):
-            if not self._fs.isdir(prefix):
-                return
-            for path, info in self._fs.walk.info(
-                prefix, namespaces=["details"], exclude_dirs=[STAGES]
-            ):
-                if not info.is_dir:
-                    yield self._stored(path, info)
+        """Folder by folder; what goes meanwhile is left out."""
+        folder = prefix.strip("/")
+        for name in self._names(folder):
+            key = f"{folder}/{name}".lstrip("/")
+            if key in {f"{STAGES}/", "lost+found/"}:
+                continue
+            if name.endswith("/"):
+                yield from self.list(key)
+            else:
+                with suppress(BlobMissing), failures(key):
+                    info = self._fs.getinfo(key, namespaces=["details"])
+                    yield self._stored(key, info)
 
-    def sweep_stages(self, before: datetime) -> int:
-        """Remove old files below `.stage`."""
-        with _failures():
-            old = [
-                info.name
-                for info in self._fs.scandir(STAGES, namespaces=["details"])
-                if info.modified.astimezone(UTC) < before
-            ]
-            for name in old:
-                self._fs.remove(f"{STAGES}/{name}")
-            return len(old)
+    def _names(self, folder: str) -> Iterator[str]:
+        """What is in a folder, in the order of keys; names of folders end in a slash."""
+        try:
+            with failures(folder or "/"):
+                found = [f"{e.name}/" if e.is_dir else e.name for e in self._fs.scandir(folder)]
+        except BlobMissing:
+            self.ping()
+            return iter(())
+        return iter(sorted(found))
+
+    def sweep_stages(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove old files below `.stage`. Another process may do the same at the same time."""
+        swept = 0
+        for name in self._names(STAGES):
+            key = f"{STAGES}/{name}"
+            with suppress(BlobMissing), failures(key):
+                info = self._fs.getinfo(key, namespaces=["details"])
+                if info.modified.astimezone(UTC) < before:
+                    if not dry_run:
+                        self._fs.remove(key)
+                    swept += 1
+        return swept
 
     def probe(self) -> None:
         """Stage, promote, read and delete a few bytes."""
@@ -189,16 +187,18 @@ class FilesystemStore(Store):
             stage.write(b"probe")
             key = f"{STAGES}/probe-{random_hex(64)}"
             self.promote(stage, key)
-            with self.open(key) as opened:
+            with failures(), self.open(key) as opened:
                 if opened.read() != b"probe":
                     raise StoreUnavailable
             self.delete(key)
+        except BlobMissing as error:
+            raise StoreUnavailable from error
         finally:
             stage.discard()
 
     def ping(self) -> None:
         """Look for the folder of stages."""
-        with _failures():
+        with failures():
             if not self._fs.isdir(STAGES):
                 raise StoreUnavailable
 
@@ -207,7 +207,7 @@ class DiskStore(FilesystemStore):
     """`osfs:///srv/blobs`: files on a local disk. A rename makes a blob appear whole or not at all."""
 
     def __init__(self, root: str) -> None:
-        with _failures():
+        with failures():
             for folder in (Path(root), Path(root, STAGES)):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._root = root
@@ -219,14 +219,13 @@ class DiskStore(FilesystemStore):
         fresh = self._make_folders(root, target.parent)
         os.replace(root / source, target)  # noqa: PTH105 - the point is that it is this call
         for folder in (target.parent, *fresh):
-            _sync_folder(folder)
+            sync_folder(folder)
 
-    def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:  # noqa: ARG002
-        """The file, standing at `start`. Not through `fs`, which takes three times as long to open it."""
-        with _failures(key):
-            opened = open(f"{self._root}/{key}", "rb")  # noqa: PTH123, SIM115 - nor through a Path
-            opened.seek(start)
-            return opened
+    def _open(self, key: str, start: int) -> BinaryIO:
+        # Not through `fs`, which takes three times as long to open it.
+        opened = open(f"{self._root}/{key}", "rb")  # noqa: PTH123, SIM115 - nor through a Path
+        opened.seek(start)
+        return opened
 
     @staticmethod
     def _make_folders(root: Path, folder: Path) -> list[Path]:
@@ -243,12 +242,15 @@ class DiskStore(FilesystemStore):
         """Remove the file, and see to it that it stays removed when the power fails."""
         super().delete(key)
         folder = Path(self._fs.getsyspath(key)).parent
-        if folder.is_dir():
-            _sync_folder(folder)
+        with failures():
+            if folder.is_dir():
+                sync_folder(folder)
 
 
 class MemoryStore(FilesystemStore):
     """`mem://`: gone with the process. For tests and for trying things out."""
+
+    is_shared: ClassVar[bool] = False
 
     def __init__(self) -> None:
         # A reader that opens a file while it is being moved would see it empty.
@@ -260,15 +262,6 @@ class MemoryStore(FilesystemStore):
             self._fs.makedirs(key.rpartition("/")[0], recreate=True)
             self._fs.move(source, key, overwrite=True)
 
-    def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
-        """The file, standing at `start`."""
+    def _open(self, key: str, start: int) -> BinaryIO:
         with self._lock:
-            return super().open(key, start, length)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            return super()._open(key, start)

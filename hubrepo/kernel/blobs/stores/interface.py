@@ -2,10 +2,10 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from hubrepo.kernel.base import HubError, Unavailable
 
@@ -14,11 +14,17 @@ class BlobMissing(Exception):
     """There are no bytes of that key."""
 
 
+RETRY_AFTER = {"Retry-After": "1"}
+
+
 class StoreUnavailable(Unavailable):
-    """The store cannot be reached, or cannot write."""
+    """The store cannot be reached, or cannot write. Says when to come back."""
 
     code = "store-unavailable"
     message = "the store of files is not available, try again"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, headers=RETRY_AFTER)
 
 
 class StoreFull(HubError):
@@ -79,7 +85,12 @@ class Store(ABC):
     """A drawer of bytes, each under a key that is written once.
 
     Errors: BlobMissing where there is nothing; StoreUnavailable or StoreFull where the store fails.
+    `is_shared` tells whether other processes see the same bytes; `is_remote`, whether reading a file
+    may have to wait for a network.
     """
+
+    is_shared: ClassVar[bool] = True
+    is_remote: ClassVar[bool] = False
 
     @abstractmethod
     def stage(self) -> Stage:
@@ -107,11 +118,22 @@ class Store(ABC):
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        """All bytes whose key starts with the folder `prefix`, in no order."""
+        """All bytes whose key starts with the folder `prefix`, in the order of keys, as a stream."""
 
     @abstractmethod
-    def sweep_stages(self, before: datetime) -> int:
-        """Remove stages last written before `before`, left by processes that died; how many."""
+    def sweep_stages(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove stages last written before `before`, left by processes that died; how many.
+
+        With `dry_run` they are only counted.
+        """
+
+    def link(self, key: str, seconds: int, headers: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        """An address at which whoever has it may read the bytes at `key` for `seconds`.
+
+        The answer there carries `headers`: Content-Type, Content-Disposition, Cache-Control. None
+        where the store has no such addresses. Whether there are bytes is not looked at.
+        """
+        return None
 
     @abstractmethod
     def probe(self) -> None:

@@ -4,7 +4,7 @@ The kernel's tables and each feature's have a branch of their own: a feature's m
 folder and leave with it. `upgrade` brings every branch that is there to its head.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from alembic import command
@@ -31,29 +31,40 @@ def _config(locations: Iterable[Path]) -> Config:
     return config
 
 
-def upgrade(database: Database, locations: Iterable[Path]) -> None:
-    """Create or migrate every table, in one transaction."""
+def upgrade(
+    database: Database, locations: Iterable[Path], revisions: Sequence[str] = ("heads",)
+) -> None:
+    """Create or migrate every table, in one transaction; up to these revisions. Raises Misconfigured."""
     database.make_folder()
     config = _config(locations)
     with database.engine.execution_options(writes=True).begin() as connection:
         if connection.dialect.name == "postgresql":
-            # Several hubs may start at once; on SQLite the right to write is lock enough.
+            # Several hubs may start at once; on SQLite the right to write is lock enough. However
+            # long the first one migrates, the others wait for it.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "heads")
+            for revision in revisions:
+                command.upgrade(config, revision)
         except CommandError:
             raise Misconfigured(_FOREIGN) from None
+
+
+def heads_of(database: Database) -> tuple[str, ...]:
+    """The revisions that the database is at; none, where there is nothing yet.
+
+    A branch that another one depends on is not among them: it is implied.
+    """
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_heads()
 
 
 def is_current(database: Database, locations: Iterable[Path]) -> bool:
     """Whether the database is at the head of every branch."""
     script = ScriptDirectory.from_config(_config(locations))
-    with database.engine.connect() as connection:
-        marked = MigrationContext.configure(connection).get_current_heads()
     try:
-        # A branch that another one depends on is not marked: it is implied.
-        applied = {each.revision for each in script.get_all_current(marked)}
+        applied = {each.revision for each in script.get_all_current(heads_of(database))}
     except CommandError:
         raise Misconfigured(_FOREIGN) from None
     return applied.issuperset(script.get_heads())
