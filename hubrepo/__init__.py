@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 FEATURES = (
     "hubrepo.features.packages",
     "hubrepo.features.pages",
+    "hubrepo.features.artifacts",
     "hubrepo.features.organisation",
     "hubrepo.features.docs",
 )
