@@ -1,11 +1,20 @@
-"""Fixtures that all tests share, and the options that re-run them on another store."""
+"""Fixtures that all tests share, and the options that re-run them on another store or database."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from hubrepo.kernel.blobs import parallel
 from tests.support.hub import Client, Hub
+from tests.support.leaks import secrets_below
+from tests.support.nginx import missing as nginx_is_missing
+from tests.support.postgres import PASSWORD, Databases, PostgreSQL, missing
+from tests.support.s3 import SECRET, S3Server, ceph_is_missing, credentials
+from tests.support.s3 import ceph as run_ceph
+from tests.support.s3 import moto as run_moto
 
 # The same examples in every run: a build that turns red was changed, not unlucky.
 settings.register_profile("hub", deadline=None, derandomize=True)
@@ -15,9 +24,15 @@ settings.load_profile("hub")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--store",
-        choices=["disk", "memory"],
+        choices=["disk", "s3", "memory"],
         default="disk",
         help="where the hub under test keeps bytes",
+    )
+    parser.addoption(
+        "--database",
+        choices=["sqlite", "postgresql"],
+        default="sqlite",
+        help="where hubs under test keep rows",
     )
     parser.addoption(
         "--write", action="store_true", help="write the tables that are checked in anew"
@@ -25,12 +40,118 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+def s3() -> Iterator[S3Server]:
+    """An S3 server that believes everybody, and its credentials in the environment."""
+    with run_moto() as server, credentials(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that checks signatures. Where there is none tests are skipped, but not in CI."""
+    if reason := ceph_is_missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with run_ceph(tmp_path_factory.mktemp("ceph")) as server, credentials(server):
+        yield server
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Archives tell when they were made: by their bytes the processes would have tests of other names."""
+    return argname if isinstance(val, bytes) and len(val) > 64 else None
+
+
+# Before pytest-xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs Ceph takes its time: it is for `make torture`, and one of its processes."""
+    for each in items:
+        params = getattr(each, "callspec", None)
+        if "ceph" in each.fixturenames or (params and "ceph" in params.params.values()):  # type: ignore[attr-defined]
+            each.add_marker(pytest.mark.torture)
+            each.add_marker(pytest.mark.xdist_group("ceph"))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """One server for all tests. Where there is none they are skipped, but not where a push is judged."""
+    if reason := missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with PostgreSQL() as server:
+        yield server
+        server.stop()
+        assert list(secrets_below(server.folder)) == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_keeps_a_secret_in_clear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """After the last test: no log, database, backup or export has one, whatever went on before."""
+    yield
+    known = (SECRET.encode(), PASSWORD.encode())
+    assert list(secrets_below(tmp_path_factory.getbasetemp(), known)) == []
+
+
+@pytest.fixture(scope="session")
+def nginx_is_here() -> None:
+    """Where there is no nginx tests of what is shipped for it are skipped, but not where a push is judged."""
+    if reason := nginx_is_missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases | None]:
+    """The databases of hubs that were told no other; None: each keeps its rows in a file of SQLite."""
+    if request.config.getoption("--database") == "sqlite":
+        yield None
+        return
+    databases = Databases(request.getfixturevalue("postgresql"))
+    usual, Hub.rows_below = Hub.rows_below, databases.below  # type: ignore[method-assign]
+    yield databases
+    Hub.rows_below = usual  # type: ignore[method-assign]
+    databases.close()
+
+
+@pytest.fixture(autouse=True)
+def no_database_outlives_its_folder(
+    request: pytest.FixtureRequest, databases: Databases | None
+) -> Iterator[None]:
+    """What a test made below its own folder ends with the test."""
+    folder: Path | None = None
+    if databases is not None and "tmp_path" in request.fixturenames:
+        folder = request.getfixturevalue("tmp_path")
+    yield
+    if databases is not None and folder is not None:
+        databases.drop_below(folder)
+
+
+@pytest.fixture(scope="session")
+def blobs(request: pytest.FixtureRequest) -> str | None:
+    """The URL of the store that `--store` names, which nobody has used; None: below the hub's folder."""
+    store = request.config.getoption("--store")
+    if store == "s3":
+        server: S3Server = request.getfixturevalue("s3")
+        return server.url(f"{server.new_bucket()}/hub")
+    return "mem://" if store == "memory" else None
+
+
+@pytest.fixture(scope="session")
+def hub(blobs: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """One hub for all functional tests: each test brings organisations of its own."""
-    store = {"blobs": "mem://"} if request.config.getoption("--store") == "memory" else {}
+    store = {} if blobs is None else {"blobs": blobs}
     hub = Hub.below(tmp_path_factory.mktemp("hub"), **store)
     yield hub
     hub.registry.database.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_tried_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test breaks stays broken: commands need not come back to it."""
+    monkeypatch.setattr(parallel, "PATIENCE", 0.0)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from hubrepo import cli
 from tests.support.hub import Client, Hub
 
-KEY = r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{43}"
+KEY = r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{49}"
 
 INI = """
 [app:main]
@@ -206,14 +206,54 @@ def test_a_revoked_key_is_dead_at_once(hub: Hub, acme, ini, tmp_path):
     running.registry.database.close()
 
 
+def test_a_rotated_key_stays_good_for_a_while_beside_the_new_one(acme, ini, tmp_path):
+    old = acme(
+        "issue-api-key", "--org", "acme", "--only", "packages:team-*", "--quiet"
+    ).stdout.strip()
+    running = Hub.below(tmp_path / "var")
+    told = acme("rotate-api-key", old[:12]).stdout
+    assert re.match(rf"Rotated {old[:12]}, which is good until \S+Z\n", told)
+    for key in (old, re.search(KEY, told)[0]):
+        client = Client(running, "acme", key)
+        client.publish("team-a")
+        client.publish("other", status=403)
+    listed = acme("list-api-keys", "--org", "acme").stdout.splitlines()
+    assert all("read publish packages:team-*" in line for line in listed[-2:])
+    again = acme("rotate-api-key", old[:12])
+    assert (again.exit_code, again.stdout) == (1, "")
+    running.registry.database.close()
+
+
+def test_a_rotated_key_may_end_at_once(acme, ini, tmp_path):
+    old = acme("issue-api-key", "--org", "acme", "--quiet").stdout.strip()
+    new = acme("rotate-api-key", old, "--overlap", "0", "--quiet").stdout
+    assert re.fullmatch(KEY + "\n", new)
+    running = Hub.below(tmp_path / "var")
+    Client(running, "acme", old).get("/api/packages", 401)
+    Client(running, "acme", new.strip()).get("/api/packages")
+    running.registry.database.close()
+
+
+def test_leaked_keys_are_found_without_a_hub(acme, tmp_path):
+    key = acme("issue-api-key", "--org", "acme", "--quiet").stdout.strip()
+    slipped = key[:-1] + ("a" if key[-1] != "a" else "b")
+    leak, innocent = tmp_path / "leak.sh", tmp_path / "innocent.sh"
+    innocent.write_text(f"export KEY={slipped}\n")
+    leak.write_text(f"# of no interest\nexport KEY='{key}'\n")
+    look = ["-c", "nowhere.ini", "find-keys", str(innocent)]
+    assert CliRunner().invoke(cli.main, look).exit_code == 0
+    found = CliRunner().invoke(cli.main, [*look, str(leak)])
+    assert (found.exit_code, found.stdout) == (1, f"{leak}:2: {key[:12]}_…\n")
+    leak.unlink()
+    innocent.unlink()
+
+
 def test_what_nothing_refers_to_is_collected(acme, ini):
     orphan = next((ini.parent / "var" / "blobs").glob("*")).parent / ".stage" / "left"
     orphan.write_bytes(b"half an upload")
     os.utime(orphan, (0, 0))
-    assert (
-        acme("gc", "--grace", "0", "--dry-run").stdout
-        == "0 blobs without a row (0 bytes) would be removed\n"
-    )
+    told = acme("gc", "--grace", "0", "--dry-run").stdout
+    assert "1 stages of dead processes would be removed" in told
     assert orphan.exists()
     assert "1 stages of dead processes removed" in acme("gc", "--grace", "0").stdout
     assert not orphan.exists()

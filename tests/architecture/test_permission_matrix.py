@@ -1,148 +1,201 @@
-"""Who may do what: every view by every kind of credential, tried, and compared with a checked-in table.
+"""Who may do what: every view, by every kind of credential, on a thing in every state, tried, and compared
+with a checked-in table.
 
-The views come from the application itself, so a new one without a row fails here. After a change
-that is meant, write the table anew: `pytest tests/architecture --write`, and read its diff.
+Views and credentials come from the application itself, so a new one without a row or a column fails
+here. After a change that is meant, write the table anew: `pytest tests/architecture --write`, and read
+its diff.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+import re
+from collections.abc import Mapping
 
 import pytest
 
-from hubrepo.features.organisation import resources as organisation
-from hubrepo.features.packages import resources as packages
-from hubrepo.features.pages import resources as pages
-from hubrepo.kernel.accounts import ApiKey
+from hubrepo.features.docs.resources import DocsResource, OpenAPIResource
+from hubrepo.features.pages.resources import PublishedResource
 from hubrepo.kernel.web.operations import OperationsResource
+from tests.support.beside import beside_tests
+from tests.support.contract import same_answer
+from tests.support.credentials import all_kinds
 from tests.support.hub import Client, Hub
+from tests.support.views import PLACES, SAFE, View, fresh_name, views_of
 
-TABLE = Path(__file__).with_name("permission_matrix.txt")
+HEAD = """\
+What every kind of credential is answered. The columns:
 
-# Where a node of each type is found in the organisation that `prepared` makes.
-PATHS = {
-    OperationsResource: "/_ah",
-    packages.PackagesResource: "/api/packages",
-    packages.PackageResource: "/api/packages/widget",
-    packages.VersionsResource: "/api/packages/widget/versions",
-    packages.VersionResource: "/api/packages/widget/versions/1",
-    packages.AliasesResource: "/api/packages/widget/aliases",
-    packages.AliasResource: "/api/packages/widget/aliases/stable",
-    pages.PagesResource: "/api/pages",
-    pages.PageResource: "/api/pages/docs",
-    pages.PublicationsResource: "/api/pages/docs/publications",
-    pages.PublicationResource: "/api/pages/docs/publications/1",
-    pages.ForgetResource: "/api/pages/docs/publications/1/forget",
-    pages.RollbackResource: "/api/pages/docs/rollback",
-    pages.DifferenceResource: "/api/pages/docs/publications/1/diff/1",
-    pages.PublishedResource: "/pages/{slug}/docs/",
-    organisation.SelfResource: "/api/organisation",
-    organisation.KeysResource: "/api/keys",
-    organisation.KeyResource: "/api/keys/kpf_00000000",
-    organisation.MembersResource: "/api/members",
-    organisation.MemberResource: "/api/members/nobody",
-    organisation.LogResource: "/api/log",
-}
+{legend}
 
-SAFE = {"GET", "HEAD", "OPTIONS"}
-CREDENTIALS = (
-    "none", "malformed", "unknown", "revoked", "expired", "former", "inactive",
-    "stranger", "read", "publish", "admin", "user", "full",
-)  # fmt: skip
+Below each URL its methods, the permission that they ask for, and the states of what is there. An answer
+that did something was given to one of these callers at a time, each to a thing of its own.
+"""
+
+Grid = tuple[int, ...]
+OPEN_TO_ALL = {OperationsResource, OpenAPIResource, DocsResource, PublishedResource}
 
 
-def prepared(hub: Hub) -> Client:
-    """An organisation with a package, a version, an alias and a page."""
-    client = hub.organisation()
-    client.publish("widget")
-    client.send_json("PUT", "/api/packages/widget/aliases/stable", {"version": 1})
-    client.publish_page("docs")
-    return client
+def views_by_path(hub: Hub, authenticator: str) -> Mapping[str, list[View]]:
+    """The views at the paths where that authenticator is asked, by path."""
+    authenticators, found = hub.registry.authenticators, {}
+    for view in views_of(hub):
+        if authenticators.by_name[authenticator] in authenticators.at(view.path):
+            found.setdefault(view.path, []).append(view)
+    return found
 
 
-def credential(hub: Hub, owner: Client, kind: str) -> Client:
-    """A caller of that kind; `stranger` is a good key of another organisation."""
-    if kind == "stranger":
-        return hub.organisation()
-    if kind in {"read", "publish", "admin"}:
-        return Client(hub, owner.slug, hub.issue_key(owner.slug, scopes=[kind]))
-    if kind in {"user", "former", "inactive"}:
-        name = f"{kind}-{owner.slug}"
-        client = Client(hub, owner.slug, hub.issue_key(owner.slug, user=name))
-        with hub.registry.database.write() as db:
-            accounts = hub.accounts(db)
-            if kind == "former":
-                accounts.remove_member(accounts.organisation(owner.slug), name)
-            elif kind == "inactive":
-                accounts.set_active(name, active=False)
-        return client
-    if kind in {"revoked", "expired"}:
-        client = Client(hub, owner.slug, hub.issue_key(owner.slug))
-        with hub.registry.database.write() as db:
-            key = db.query(ApiKey).filter_by(prefix=client.key.split("_")[1]).one()
-            moment = datetime.now(UTC) - timedelta(hours=1)
-            setattr(key, "revoked_at" if kind == "revoked" else "expires_at", moment)
-        return client
-    keys = {
-        "none": "",
-        "malformed": "kpf_nonsense",
-        "unknown": "kpf_00000000_" + "A" * 43,
-        "full": owner.key,
-    }
-    return Client(hub, owner.slug, keys[kind])
+def nobody(owner: Client) -> Client:
+    """A caller without a credential."""
+    return Client(owner.hub, owner.slug, "")
 
 
-def statuses(hub: Hub, method: str, path: str, readers: Mapping[str, Client]) -> Iterator[int]:
-    """What each kind of caller is answered; who may change something has something of their own."""
-    for kind in CREDENTIALS:
-        owner = readers["full"] if method in SAFE else prepared(hub)
-        caller = readers[kind] if method in SAFE else credential(hub, owner, kind)
-        yield caller.call(method, path.format(slug=owner.slug)).status_code
+class Matrix:
+    """A table, as it is found by asking with all kinds that an authenticator knows."""
+
+    def __init__(self, hub: Hub, authenticator: str) -> None:
+        self._hub, self._owner, self._authenticator = hub, hub.organisation(), authenticator
+        self._kinds = all_kinds(hub)[authenticator]
+        makers = {"none": nobody, **self._kinds.callers}
+        self._callers = {kind: make(self._owner) for kind, make in makers.items()}
+        assert len({kind[:4] for kind in makers}) == len(makers)
+
+    def text(self) -> str:
+        """All of it."""
+        views = views_by_path(self._hub, self._authenticator)
+        meaning = {"none": "no credential", **self._kinds.meaning}
+        legend = "\n".join(f"    {kind[:4]}  {meaning[kind]}" for kind in self._callers)
+        columns = " ".join(kind[:4] for kind in self._callers)
+        lines = [HEAD.format(legend=legend)]
+        for path, some in views.items():
+            lines.append(f"{path:46}{columns}")
+            for view in some:
+                lines += self._lines(view)
+            lines.append("")
+        return "\n".join(lines)
+
+    def _lines(self, view: View) -> list[str]:
+        """A view's part: methods, then states, that are answered alike share lines."""
+        alike: dict[tuple[tuple[str, Grid], ...], list[str]] = {}
+        for method in view.methods:
+            alike.setdefault(tuple(self._grids(view, method).items()), []).append(method)
+        lines = []
+        for states, methods in alike.items():
+            lines.append(f"  {' '.join(methods)}  {view.permission or '(nobody)'}")
+            lines += [f"    {state:42}{' '.join(map(str, grid))}" for state, grid in states]
+        return lines
+
+    def _grids(self, view: View, method: str) -> Mapping[str, Grid]:
+        """What callers are answered, for each group of states that makes no difference."""
+        by_grid: dict[Grid, list[str]] = {}
+        for state in view.place.states:
+            by_grid.setdefault(self._grid(view, method, state), []).append(state)
+        return {", ".join(states): grid for grid, states in by_grid.items()}
+
+    def _grid(self, view: View, method: str, state: str) -> Grid:
+        """What each caller is answered; after one who changed something, the thing is made anew."""
+        answers, name = [], ""
+        for caller in self._callers.values():
+            name = name or view.place.states[state](self._owner, fresh_name())
+            status = self._ask(caller, view, method, state, name)
+            answers.append(status)
+            if method not in SAFE and status < 400:
+                name = ""
+        return tuple(answers)
+
+    def _ask(self, caller: Client, view: View, method: str, state: str, name: str) -> int:
+        body, content_type = view.body(method, state, name)
+        url = view.url(self._owner, name)
+        status: int = caller.call(method, url, body, content_type=content_type).status_code
+        return status
 
 
-def matrix(hub: Hub) -> str:
-    owner, rows = prepared(hub), []
-    readers = {kind: credential(hub, owner, kind) for kind in CREDENTIALS}
-    for context, name, method, permission in hub.registry.methods:
-        assert context in PATHS, f"{context.__name__} has no path here: add one"
-        path = PATHS[context] + (f"/{name}" if name else "")
-        rows.append((path, method, permission or "(nobody)"))
-    width = max(len(path) for path, _, _ in rows)
-    lines = [f"{'':{width + 8}}{'':24}" + " ".join(f"{kind:>9}" for kind in CREDENTIALS)]
-    for path, method, permission in sorted(rows):
-        answers = " ".join(f"{each:9}" for each in statuses(hub, method, path, readers))
-        lines.append(f"{path:{width}} {method:<7}{permission:24}{answers}")
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+@pytest.fixture(params=sorted({"api-key"}.union(*(each.KINDS for each in beside_tests("places")))))
+def authenticator(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def test_every_view_answers_every_credential_as_the_table_says(
-    hub: Hub, pytestconfig: pytest.Config
+    hub: Hub, authenticator: str, pytestconfig: pytest.Config
 ):
-    tried = matrix(hub)
+    tried, table = Matrix(hub, authenticator).text(), all_kinds(hub)[authenticator].table
     if pytestconfig.getoption("--write"):
-        TABLE.write_text(tried)
-    assert tried == TABLE.read_text()
+        table.write_text(tried)
+    assert tried.splitlines() == table.read_text().splitlines()
+
+
+def test_a_credential_that_is_bad_opens_no_door(hub: Hub, authenticator: str):
+    """A table that was written anew by mistake is found here."""
+    kinds = all_kinds(hub)[authenticator]
+    columns = [kind[:4] for kind in ("none", *kinds.callers)]
+    bad = set(columns) - {kind[:4] for kind in kinds.good}
+    assert len(bad) in {8, 9}
+    at, tried = "", 0
+    for line in kinds.table.read_text().splitlines():
+        at = line.split()[0] if line.startswith("/") else at
+        if not line.startswith("    ") or not at or at.startswith(("/_ah", "/docs", "/pages/")):
+            continue
+        answers = dict(zip(columns, line.split()[-len(columns) :], strict=True))
+        # What is open to all refuses a bad key all the same.
+        asked = bad - {"none"} if at == "/api/openapi.json" else bad
+        assert {answers[kind] for kind in asked} == {"401"}, line
+        tried += 1
+    assert tried > 30
+
+
+def test_what_is_good_for_one_surface_is_as_nothing_at_another(hub: Hub, authenticator: str):
+    owner = hub.organisation()
+    strange = {
+        f"{other} {kind}": kinds.callers[kind](owner)
+        for other, kinds in all_kinds(hub).items()
+        for kind in kinds.good
+        if other != authenticator
+    }
+    for some in views_by_path(hub, authenticator).values():
+        for view in some:
+            url = view.url(owner, fresh_name())
+            for method in view.methods:
+                usual = nobody(owner).call(method, url)
+                for kind, caller in strange.items():
+                    answer = caller.call(method, url)
+                    assert answer.status_int == usual.status_int, (method, url, kind)
+                    if usual.status_int >= 400:
+                        assert same_answer(answer) == same_answer(usual), (method, url, kind)
+
+
+def test_what_a_surface_answers_is_the_same_below_every_prefix(hub: Hub, authenticator: str):
+    table = all_kinds(hub)[authenticator].table.read_text()
+    parts = dict(re.findall(r"^(/\S+) .*\n((?:  .*\n)+)", table, re.MULTILINE))
+    for view in views_of(hub):
+        for prefix in view.place.prefixes:
+            if view.path in parts:
+                bare = view.path.removeprefix(view.prefix)
+                assert parts[f"{prefix}{bare}"] == parts[view.path]
+
+
+def test_a_view_or_an_authenticator_that_is_new_is_asked_for(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        patch.delitem(PLACES, PublishedResource)
+        with pytest.raises(AssertionError, match="PublishedResource has no place"):
+            Matrix(hub, "api-key").text()
+    known = {**hub.registry.authenticators.by_name, "ticket": lambda _request: None}
+    monkeypatch.setattr(type(hub.registry.authenticators), "by_name", known)
+    with pytest.raises(AssertionError, match="'ticket'"):
+        Matrix(hub, "api-key")
 
 
 def test_no_view_is_open_by_accident(hub: Hub):
-    """Only what runs the hub, and what is published, is open to everybody."""
+    """Only what runs the hub, what is published, and what tells of the hub, is open to everybody."""
     from pyramid.security import NO_PERMISSION_REQUIRED
 
     open_to_all = {
-        context
-        for context, _, _, permission in hub.registry.methods
-        if permission == NO_PERMISSION_REQUIRED
+        view.context for view in views_of(hub) if view.permission == NO_PERMISSION_REQUIRED
     }
-    assert open_to_all == {OperationsResource, pages.PublishedResource}
+    assert open_to_all == OPEN_TO_ALL
 
 
 def test_every_permission_is_granted_to_some_role(hub: Hub):
     granted = {
         permission for permissions in hub.registry.grants.values() for permission in permissions
     }
-    asked = {
-        permission
-        for context, _, _, permission in hub.registry.methods
-        if context not in {OperationsResource, pages.PublishedResource}
-    }
+    asked = {view.permission for view in views_of(hub) if view.context not in OPEN_TO_ALL}
     assert asked == granted

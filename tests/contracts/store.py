@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,6 +32,12 @@ def content_of(store: Store, key: str) -> bytes:
 
 class StoreContract:
     """Inherit, and give a fixture `store` that is empty."""
+
+    def leave_behind(self, store: Store) -> Callable[[], object]:
+        """What a process leaves in the store that dies while it puts a blob; and how to forget it here."""
+        stage = staged(store, b"left behind")
+        stage.sync()
+        return stage.discard
 
     @pytest.fixture(autouse=True)
     def nothing_is_left_over(self, store: Store):
@@ -145,14 +152,63 @@ class StoreContract:
         assert {stored.key for stored in store.list(STRANGE.partition("/")[0])} == {STRANGE}
         assert list(store.list("nobody")) == []
 
+    def test_the_list_comes_in_the_order_of_keys(self, store):
+        """Whoever compares it with a table reads both as they come."""
+        keys = [
+            STRANGE,
+            KEY,
+            f"{KEY[:33]}ac/{'0' * 62}",
+            OTHER,
+            f"{KEY[:33]}ab-c",
+            f"{KEY[:33]}ab0",
+        ]
+        for key in keys:
+            put(store, key, key.encode())
+        assert [stored.key for stored in store.list()] == sorted(keys)
+
+    def test_what_was_damaged_is_mended_by_putting_it_again(self, store):
+        put(store, KEY, b"damaged")
+        put(store, KEY, b"content")
+        assert content_of(store, KEY) == b"content"
+        assert store.stat(KEY).size == 7
+
+    def test_a_file_goes_back_to_what_it_has_read_as_servers_do(self, store):
+        """Waitress reads a piece, and goes back to where the socket stopped taking it."""
+        content = bytes(range(256)) * 4096
+        put(store, KEY, content)
+        with store.open(KEY, 100, 900_000) as file:
+            seen = b""
+            while len(seen) < 900_000:
+                here = file.tell()
+                piece = file.read(min(18_000, 900_000 - len(seen)))
+                assert file.seek(here) == here
+                seen += file.read(len(piece) // 2 or 1)
+        assert seen == content[100:900_100]
+
+    def test_a_file_can_be_read_anywhere(self, store):
+        content = bytes(range(256)) * 4096
+        put(store, KEY, content)
+        with store.open(KEY, 500_000, 10) as file:
+            assert file.read(10) == content[500_000:500_010]
+            file.seek(7)
+            assert file.read(300_000) == content[7:300_007]
+            file.seek(-5, 2)
+            assert (file.read(), file.read()) == (content[-5:], b"")
+
+    def test_no_bytes_behind_the_end(self, store):
+        put(store, KEY, b"0123456789")
+        with store.open(KEY, 10) as file:
+            assert (file.tell(), file.seek(0, 2), file.read()) == (10, 10, b"")
+
     def test_old_stages_are_swept_and_blobs_are_not(self, store):
         put(store, KEY, b"content")
-        left_behind = staged(store, b"left behind")
-        left_behind.sync()
+        forget = self.leave_behind(store)
         assert store.sweep_stages(datetime(2000, 1, 1, tzinfo=UTC)) == 0
+        assert store.sweep_stages(FUTURE, dry_run=True) == 1
         assert store.sweep_stages(FUTURE) == 1
+        assert store.sweep_stages(FUTURE) == 0
         assert content_of(store, KEY) == b"content"
-        left_behind.discard()
+        forget()
 
     def test_the_probe_leaves_nothing(self, store):
         store.probe()

@@ -8,31 +8,44 @@ import configparser
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from tests.support.leaks import note_token
+
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-c", "from hubrepo.cli import main; main(prog_name='hubrepo')")
 BOUNDARY = "5f9e2d1c-0a43-4f6b-9d55-1f9a3f6f7f10"
 
-_KEY = re.compile(r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
+_KEY = re.compile(r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{49}")
+_TOKEN = re.compile(r"[0-9a-f]{48}")
 _PATIENCE = 30.0
+
+
+# Below those that the system gives to connections, and for each process of the tests some of its own:
+# what is free now is still free when a server has started.
+PORTS, PORTS_OF_EACH = range(16_000, 32_000), 1000
 
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = PORTS.start + worker * PORTS_OF_EACH % len(PORTS)
+    while True:
+        port = first + secrets.randbelow(PORTS_OF_EACH)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def copy_of_development_ini(
@@ -43,7 +56,8 @@ def copy_of_development_ini(
     ini.optionxform = str  # type: ignore[method-assign,assignment]
     ini.read(PROJECT / "development.ini", encoding="utf-8")
     for key, value in settings.items():
-        ini.set("app:main", f"hubrepo.{key}", value)
+        # In an ini file `%` begins what is put in its place.
+        ini.set("app:main", f"hubrepo.{key}", value.replace("%", "%%"))
     for key, value in server.items():
         ini.set("server:main", key, value)
     path = folder / "hub.ini"
@@ -52,9 +66,25 @@ def copy_of_development_ini(
     return path
 
 
+_CONNECTED, _LISTENS = "01", "0A"
+
+
+def _sockets_at(port: int, state: str) -> Iterator[tuple[int, int]]:
+    """The sockets of this machine's IPv4 at `port`: (port of the other end, inode)."""
+    with Path("/proc/net/tcp").open(encoding="ascii") as table:
+        next(table)
+        for line in table:
+            _, here, there, now, *_ = fields = line.split()
+            if int(here.split(":")[1], 16) == port and now == state:
+                yield int(there.split(":")[1], 16), int(fields[9])
+
+
 @dataclass
 class HubProcess:
     """A hub that runs while its `with` block does. `key` is that of its first organisation.
+
+    Rows and bytes lie below the folder unless `settings` say otherwise (`database`, `blobs`); what
+    those need besides, such as credentials, is in `environ`. With `workers`, so many processes answer.
 
     `stop` asks it to end, `kill` does not ask; `start` starts it again, on the same port, with the
     same data. Its output is in `log`.
@@ -64,6 +94,8 @@ class HubProcess:
     settings: Mapping[str, str] = field(default_factory=dict)
     server: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    workers: int = 1
+    environ: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -72,7 +104,8 @@ class HubProcess:
         self.log = self.folder / "hub.log"
         self.log.touch()
         # What the one who runs the tests has set is for another hub.
-        self.environ = {key: text for key, text in os.environ.items() if "HUBREPO_" not in key}
+        theirs = {key: text for key, text in os.environ.items() if "HUBREPO_" not in key}
+        self.environ = {**theirs, **self.environ}
 
     def __enter__(self) -> Self:
         self.start()
@@ -90,7 +123,7 @@ class HubProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the running process."""
+        """The number of the running process; with workers, their master's."""
         assert self.process is not None
         return self.process.pid
 
@@ -102,30 +135,48 @@ class HubProcess:
         return shown[0]
 
     @property
+    def worker_pids(self) -> list[int]:
+        """The numbers of the processes that the running one has forked."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        return [int(number) for number in children.split()]
+
+    @property
     def blobs(self) -> Path:
-        """The folder that keeps the bytes."""
-        return self.folder / "var" / "blobs"
+        """The folder that keeps the bytes, if one does."""
+        scheme, _, place = self.blobs_url.partition("://")
+        assert scheme == "osfs", f"bytes lie at {self.blobs_url}"
+        return Path(place)
+
+    @property
+    def blobs_url(self) -> str:
+        """The store that keeps the bytes."""
+        return self.settings.get("blobs", f"osfs://{self.folder}/var/blobs")
 
     @property
     def database_url(self) -> str:
         """The database that keeps the rows."""
-        return f"sqlite:///{self.folder}/var/hub.sqlite"
+        return self.settings.get("database", f"sqlite:///{self.folder}/var/hub.sqlite")
 
-    def start(self) -> None:
-        """Start, and wait until the hub says that it is well."""
-        with self.log.open("ab") as log:
+    def start(self, log: int | None = None) -> None:
+        """Start, and wait until the hub says that it is well. Its output may go to another file."""
+        several = [] if self.workers == 1 else ["--workers", str(self.workers)]
+        with ExitStack() as stack:
+            output = stack.enter_context(self.log.open("ab")) if log is None else log
             self.process = subprocess.Popen(
-                [*PROGRAM, "-c", str(self.ini), "serve", "--port", str(self.port)],
-                cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*PROGRAM, "-c", str(self.ini), "serve", "--port", str(self.port), *several],
+                cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         until = time.monotonic() + _PATIENCE
-        while not self._answers():
+        while not self.is_up():
             if self.process.poll() is not None or time.monotonic() > until:
                 self.kill()
                 raise RuntimeError(f"the hub does not start:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.02)
 
-    def _answers(self) -> bool:
+    def is_up(self) -> bool:
+        """Whether it says that it is well, and all workers listen."""
+        if self.workers > 1 and len(list(_sockets_at(self.port, _LISTENS))) < self.workers:
+            return False
         try:
             with Wire(self.port, timeout=5) as wire:
                 return wire.ask("GET", f"{self.prefix}/_ah/health").status == 200
@@ -156,11 +207,36 @@ class HubProcess:
             [*PROGRAM, "-c", str(self.ini), *arguments],
             cwd=self.folder, env=self.environ, check=True, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
-        return done.stdout.strip()
+        said = done.stdout.strip()
+        return note_token(said) if _TOKEN.fullmatch(said) else said
 
     def wire(self, timeout: float = 30) -> "Wire":
         """A connection with the key."""
         return Wire(self.port, self.key, timeout=timeout)
+
+    def wires(self, stack: ExitStack, key: str | None = None) -> "dict[int, Wire]":
+        """A connection to each worker, by its number. With another key, if one is given."""
+        found: dict[int, Wire] = {}
+        workers = set(self.worker_pids)
+        for _ in range(200):
+            wire = stack.enter_context(Wire(self.port, key or self.key))
+            found.setdefault(self.worker_of(wire), wire)
+            if workers <= set(found):
+                return found
+        raise AssertionError(f"of {workers} only {set(found)} answer")
+
+    def worker_of(self, wire: "Wire") -> int:
+        """The number of the worker that has the other end of a connection."""
+        if wire.is_ending or wire.ask("GET", f"{self.prefix}/_ah/health").is_ending:
+            raise AssertionError("this connection ends")
+        own = wire.socket.getsockname()[1]
+        (inode,) = (each for port, each in _sockets_at(self.port, _CONNECTED) if port == own)
+        for pid in self.worker_pids:
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):  # closed since it was listed
+                    if link.readlink().name == f"socket:[{inode}]":
+                        return pid
+        raise AssertionError("no worker has this connection")
 
 
 @dataclass(frozen=True)
@@ -176,6 +252,11 @@ class Answer:
         """The body's value."""
         return json.loads(self.body)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the hub ends the connection with it."""
+        return self.headers.get("connection") == "close"
+
 
 class Closed(ConnectionError):
     """The hub closed the connection before it had answered."""
@@ -187,8 +268,12 @@ class Wire:
     A new one takes its place once the hub has said `Connection: close`.
     """
 
-    def __init__(self, port: int, key: str | None = None, timeout: float = 30) -> None:
-        self._port, self._key, self._timeout = port, key, timeout
+    def __init__(
+        self, port: int, key: str | None = None, timeout: float = 30, host: str | None = None,
+        token: str | None = None,
+    ) -> None:  # fmt: skip
+        self._port, self._key, self._token, self._timeout = port, key, token, timeout
+        self._host = host or f"127.0.0.1:{port}"
         self._connect()
 
     def _connect(self) -> None:
@@ -210,9 +295,11 @@ class Wire:
 
     def head(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> bytes:
         """The bytes that go before a body."""
-        lines = {"Host": f"127.0.0.1:{self._port}"}
+        lines = {"Host": self._host}
         if self._key is not None:
             lines["Authorization"] = f"Api-Key {self._key}"
+        if self._token is not None:
+            lines["X-Api-Token"] = self._token
         lines |= headers or {}
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         return f"{method} {path} HTTP/1.1\r\n{text}\r\n".encode("ascii")

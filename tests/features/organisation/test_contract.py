@@ -1,12 +1,17 @@
 """`/api/organisation`, `/api/keys`, `/api/members` and `/api/log`: D18, D20, D45."""
 
 import re
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hubrepo.kernel.accounts.services import Limits
 from hubrepo.kernel.base import iso_seconds, now
+from tests.support.archives import package_zip
 from tests.support.contract import assert_refused, same_answer
 from tests.support.hub import Client
 
@@ -19,6 +24,7 @@ ENDPOINTS = [
     ("GET", "/api/keys"),
     ("POST", "/api/keys"),
     ("DELETE", "/api/keys/kpf_00000000"),
+    ("POST", "/api/keys/kpf_00000000/rotate"),
     ("GET", "/api/members"),
     ("DELETE", "/api/members/nobody"),
     ("GET", "/api/log"),
@@ -119,7 +125,7 @@ class TestKeys:
     def test_a_new_key_is_shown_once_and_works(self, acme):
         response = issue(acme, label="ci")
         made = response.json
-        assert re.fullmatch(r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", made["key"])
+        assert re.fullmatch(r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{49}", made["key"])
         assert made["key"].startswith(made["prefix"] + "_")
         assert made["label"] == "ci"
         assert response.headers["Cache-Control"] == "no-store"
@@ -172,6 +178,15 @@ class TestKeys:
             {"scopes": [1]},
             {"scopes": {"read": True}},
             {"scopes": 7},
+            {"only": ["packages"]},
+            {"only": ["packages:"]},
+            {"only": ["packages:a b"]},
+            {"only": ["packages:*a*b*"]},
+            {"only": ["package:a"]},
+            {"only": ["packages:" + "x" * 1024]},
+            {"only": ["packages:a"], "scopes": ["admin"]},
+            {"only": [1]},
+            {"only": {"packages": "a"}},
             {"expires_at": "yesterday"},
             {"expires_at": 7},
             {"expires_at": "2001-01-01T00:00:00Z"},
@@ -249,6 +264,179 @@ class TestKeys:
         issued = narrow.send_json("POST", "/api/keys", {}, 201).json["key"]
         Client(acme.hub, acme.slug, issued).publish("widget", status=403)
         narrow.send_json("POST", "/api/keys", {"scopes": ["publish"]}, 403)
+
+
+class TestRotation:
+    """A new key takes the place of one, and for a while both are good."""
+
+    def rotate(self, client, prefix, status=201, **wish):
+        return client.send_json("POST", f"/api/keys/{prefix}/rotate", wish, status)
+
+    def test_both_are_good_until_the_old_one_ends(self, acme):
+        old = issue(acme, label="ci", scopes=["read", "publish"]).json
+        made = self.rotate(acme, old["prefix"])
+        new = made.json
+        assert made.headers["Cache-Control"] == "no-store"
+        assert (new["label"], new["old_prefix"]) == ("ci", old["prefix"])
+        hours = (datetime.fromisoformat(new["old_expires_at"]) - now()) / timedelta(hours=1)
+        assert 23.9 < hours < 24
+        for each in (old, new):
+            with_key(acme, each["key"]).publish("widget")
+        with_key(acme, new["key"]).get("/api/keys", 403)
+        _, was, took_over = acme.get("/api/keys").json
+        assert (was["successor"], was["expires_at"]) == (new["prefix"], new["old_expires_at"])
+        assert (took_over["scopes"], took_over["expires_at"]) == (was["scopes"], None)
+
+    def test_the_old_one_may_end_at_once(self, acme):
+        old = issue(acme).json
+        new = self.rotate(acme, old["prefix"], overlap_hours=0).json
+        assert_refused(with_key(acme, old["key"]).get("/api/packages", 401), 401, "invalid API key")
+        with_key(acme, new["key"]).get("/api/packages")
+
+    def test_a_key_that_would_expire_begins_its_life_anew_and_ends_no_later_than_before(self, acme):
+        soon = iso_seconds(now() + timedelta(hours=2))
+        old = issue(acme, expires_at=soon).json
+        new = self.rotate(acme, old["prefix"], overlap_hours=24).json
+        assert new["old_expires_at"].startswith(soon[:-1])
+        life = datetime.fromisoformat(acme.get("/api/keys").json[-1]["expires_at"]) - now()
+        assert timedelta(hours=1.9) < life < timedelta(hours=2.1)
+
+    def test_a_key_that_ends_with_time_itself_is_rotated(self, acme):
+        old = issue(acme, expires_at="9999-12-31T23:59:59Z").json
+        self.rotate(acme, old["prefix"])
+        assert acme.get("/api/keys").json[-1]["expires_at"].startswith("9999-12-31")
+
+    def test_of_many_that_rotate_a_key_at_one_moment_one_does(self, acme):
+        old = issue(acme).json
+        with ThreadPoolExecutor(6) as threads:
+            clients = [with_key(acme, acme.key) for _ in range(6)]
+            answers = list(threads.map(lambda one: self.rotate(one, old["prefix"], "*"), clients))
+        assert sorted(each.status_int for each in answers) == [201] + [409] * 5
+
+    def test_user_and_names_stay(self, acme):
+        user = user_of(acme)
+        old = issue(acme, user=user, only=["packages:widget"]).json
+        self.rotate(acme, old["prefix"])
+        _, was, now_ = acme.get("/api/keys").json
+        assert (
+            (now_["user"], now_["only"])
+            == (was["user"], was["only"])
+            == (user, ["packages:widget"])
+        )
+
+    @pytest.mark.parametrize("end", ["rotate", "revoke", "expire"])
+    def test_what_is_over_is_not_rotated(self, acme, end):
+        old = issue(acme).json
+        if end == "revoke":
+            acme.delete(f"/api/keys/{old['prefix']}")
+        else:
+            self.rotate(acme, old["prefix"], overlap_hours=0 if end == "expire" else 1)
+        before = len(acme.get("/api/keys").json)
+        assert old["prefix"] in self.rotate(acme, old["prefix"], 409).json["detail"]
+        assert len(acme.get("/api/keys").json) == before
+
+    def test_a_narrowed_key_rotates_none_that_may_do_more(self, acme):
+        narrow = with_key(acme, acme.hub.issue_key(acme.slug, scopes=["admin"]))
+        self.rotate(narrow, acme.key[:12], 403)
+        self.rotate(narrow, narrow.key[:12])
+        acme.get("/api/packages")
+
+    def test_a_key_elsewhere_is_a_key_nowhere(self, acme, beta):
+        response = self.rotate(acme, beta.key[:12], 404)
+        nowhere = self.rotate(acme, "kpf_00000000", 404)
+        assert response.json["detail"].replace(beta.key[4:12], "00000000") == nowhere.json["detail"]
+
+    @pytest.mark.parametrize(
+        "hours", [-1, 1.5, True, None, "", "x", "-1", 10**9, [1], "\uff19", "0000000024"]
+    )
+    def test_an_overlap_that_cannot_be_is_400(self, acme, hours):
+        self.rotate(acme, acme.key[:12], 400, overlap_hours=hours)
+        self.rotate(acme, acme.key[:12], 400, hours=1)
+
+    def test_it_is_in_the_log(self, acme):
+        old = issue(acme).json
+        new = self.rotate(acme, old["prefix"]).json
+        event = next(each for each in acme.get("/api/log").json if each["action"] == "key:rotate")
+        assert event["subject"] == f"key:{old['prefix']}"
+        assert event["details"]["successor"] == new["prefix"][4:]
+
+
+class TestNames:
+    """A key may be limited to packages by their names, and is good for nothing else then."""
+
+    @pytest.fixture
+    def limited(self, acme):
+        for name in ("team-a", "team-b", "lib", "other"):
+            acme.publish(name)
+        made = issue(acme, only=["packages:team-*", "packages:l?b"]).json
+        return with_key(acme, made["key"])
+
+    def test_it_reads_and_publishes_what_its_patterns_match(self, limited):
+        assert limited.publish("team-a")["version"] == 2
+        assert limited.publish("team-new")["version"] == 1
+        limited.send_json("POST", "/api/packages", {"name": "team-x"}, 201)
+        limited.send_json("PUT", "/api/packages/lib/aliases/stable", {"version": 1})
+        assert limited.download("lib", 1)
+
+    @pytest.mark.parametrize("name", ["other", "Team-a", "lib2", "nowhere", "xteam-a"])
+    def test_the_rest_is_closed_whether_it_is_there_or_not(self, limited, name):
+        refusals = [
+            limited.get(f"/api/packages/{name}", 403),
+            limited.get(f"/api/packages/{name}/versions/1/download", 403),
+            limited.get(f"/api/packages/{name}/history", 403),
+            limited.upload(f"/api/packages/{name}/versions", package_zip(name), status=403),
+            limited.send_json("PUT", f"/api/packages/{name}/aliases/stable", {"version": 1}, 403),
+            limited.delete(f"/api/packages/{name}/versions/1", 403),
+            limited.send_json("POST", "/api/packages", {"name": name}, 403),
+        ]
+        for each in refusals:
+            assert_refused(each, 403, "You do not have permission to perform this action.")
+
+    @pytest.mark.parametrize("path", ["pages", "keys", "log", "members", "organisation"])
+    def test_everything_else_is_closed(self, limited, path):
+        limited.get(f"/api/{path}", 403)
+
+    def test_a_listing_shows_what_it_may_see_page_by_page(self, limited):
+        assert [each["name"] for each in limited.get("/api/packages").json] == [
+            "lib",
+            "team-a",
+            "team-b",
+        ]
+        first = limited.get("/api/packages?limit=2")
+        assert [each["name"] for each in first.json] == ["lib", "team-a"]
+        following = re.search(r"<([^>]+)>", first.headers["Link"])[1]
+        assert [each["name"] for each in limited.get(following).json] == ["team-b"]
+
+    def test_it_may_be_narrower_still(self, acme):
+        acme.publish("lib")
+        made = issue(acme, only=["packages:lib"], scopes=["read"]).json
+        reader = with_key(acme, made["key"])
+        reader.get("/api/packages/lib")
+        reader.publish("lib", status=403)
+
+    def test_without_scopes_it_is_no_administrator(self, acme):
+        issue(acme, only="packages:lib packages:team-*")
+        found = acme.get("/api/keys").json[-1]
+        assert found["scopes"] == ["read", "publish"]
+        assert found["only"] == ["packages:lib", "packages:team-*"]
+
+    @given(
+        pattern=st.from_regex(r"(?!.*\*.*\*.*\*)[a-c.*?-]{1,6}", fullmatch=True),
+        names=st.lists(
+            st.from_regex(r"[a-cA][a-c.-]{0,5}", fullmatch=True), max_size=9, unique=True
+        ),
+    )
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_databases_and_the_hub_agree_on_what_a_pattern_matches(self, hub, pattern, names):
+        client = hub.organisation()
+        for name in names:
+            client.send_json("POST", "/api/packages", {"name": name}, 201)
+        made = issue(client, only=[f"packages:{pattern}"]).json
+        limited = with_key(client, made["key"])
+        listed = {each["name"] for each in limited.get("/api/packages").json}
+        assert listed == {name for name in names if fnmatchcase(name, pattern)}
+        for name in names:
+            limited.get(f"/api/packages/{name}", 200 if name in listed else 403)
 
 
 class TestMembers:

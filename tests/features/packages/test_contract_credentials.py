@@ -80,8 +80,9 @@ class TestHeader:
         assert response.headers["WWW-Authenticate"] == "Api-Key"
 
     def test_a_key_has_the_form_that_clients_know(self, acme):
+        """As the reference's, and six characters of a checksum behind it."""
         kpf, prefix, secret = acme.key.split("_", 2)
-        assert (kpf, len(prefix), len(secret), len(acme.key)) == ("kpf", 8, 43, 56)
+        assert (kpf, len(prefix), len(secret), len(acme.key)) == ("kpf", 8, 43 + 6, 62)
         assert set(prefix) <= set("0123456789abcdef")
 
     @pytest.mark.parametrize(

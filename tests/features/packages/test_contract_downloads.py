@@ -74,9 +74,17 @@ class TestHeaders:
 
     def test_missing_bytes_are_404(self, acme):
         acme.publish("widget")
-        acme.hub.registry.store.delete(self.only_key(acme))
+        acme.hub.registry.stores.main.delete(self.only_key(acme))
         assert_refused(acme.get(PATH, 404), 404, "zip not found on disk")
         assert acme.get("/api/packages/widget/versions/1").json["tombstoned"] is False
+
+    def test_truncated_bytes_are_404_and_not_half_an_archive(self, acme):
+        acme.publish("widget")
+        store, key = acme.hub.registry.stores.main, self.only_key(acme)
+        stage = store.stage()
+        stage.write(b"PK half of it")
+        store.promote(stage, key)
+        assert_refused(acme.get(PATH, 404), 404, "zip not found on disk")
 
     def only_key(self, acme):
         digest = acme.get("/api/packages/widget").json["versions"][0]["content_hash"][7:]

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hubrepo.features.packages.history import (
-    Chapter,
-    Claim,
-    Entry,
-    read_claim,
-    render,
-    render_entry,
-)
+from hubrepo.features.packages import history
+from hubrepo.features.packages.history import Chapter, Claim, Entry, render, render_entry
+
+
+def read_claim(text):
+    return history.read_claim(text.encode())
+
 
 EXAMPLE = """\
 # Package History: gadget
@@ -243,6 +242,10 @@ class TestReadClaim:
         assert read_claim(text) == Claim("g", 2, None)
         blocks = f"### Version 2\n### Version 1\n- **Hash:** {WIDGET_1}"
         assert read_claim(f"# Package History: g\n## Versions\n{blocks}") == Claim("g", 2, None)
+
+    def test_what_is_not_utf8_claims_nothing(self):
+        assert history.read_claim(EXAMPLE.encode() + b"\xc3") is None
+        assert history.read_claim(b"\xff" + EXAMPLE.encode()) is None
 
     def test_the_workbench_s_own_record_is_read_too(self):
         text = (

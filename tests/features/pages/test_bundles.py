@@ -383,10 +383,10 @@ def test_the_time_grows_with_the_files_and_not_with_their_square():
 
 def test_a_refused_upload_changes_nothing_and_is_told_with_422(acme, hub):
     acme.publish_page("site", {"index.html": "old"})
-    before = list(hub.registry.store.list())
+    before = list(hub.registry.stores.main.list())
     for data in (zipped(member("../x")), GOOD[:-30], flagged(GOOD, "one.html", 1)):
         answer = acme.upload("/api/pages", data, status=422)
         assert answer.json["detail"].startswith("invalid pages bundle - ")
     assert acme.visit("site/").body == b"old"
     assert len(acme.get("/api/pages/site/publications").json) == 1
-    assert list(hub.registry.store.list()) == before
+    assert list(hub.registry.stores.main.list()) == before

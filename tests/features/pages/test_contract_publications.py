@@ -372,7 +372,7 @@ class TestRetention:
         kept = sum(each["size"] for each in publications(acme))
         assert acme.get("/api/organisation").json["stored_bytes"] == kept
         acme.hub.registry.afterwards.settle()
-        assert sum(each.size for each in acme.hub.registry.store.list()) == kept
+        assert sum(each.size for each in acme.hub.registry.stores.main.list()) == kept
 
     def test_bytes_that_are_kept_count_for_the_quota(self, acme):
         sizes = [acme.publish_page("x", {"index.html": each})["size"] for each in ("a", "b")]

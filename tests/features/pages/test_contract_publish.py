@@ -113,7 +113,7 @@ def rows(client):
 
 def stages(client):
     """How many uploads were left half done."""
-    return client.hub.registry.store.sweep_stages(datetime.now(UTC) + timedelta(hours=1))
+    return client.hub.registry.stores.main.sweep_stages(datetime.now(UTC) + timedelta(hours=1))
 
 
 @pytest.fixture(scope="module")

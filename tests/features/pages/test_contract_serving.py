@@ -959,7 +959,7 @@ class TestCost:
         files = {"big.bin": bytes(2_000_000), "small.txt": "small"}
         data = make_zip({"pages.toml": "[publish]\npath = 'p'", **files}, zipfile.ZIP_STORED)
         acme.upload(PAGES, data)
-        store = acme.hub.registry.store
+        store = acme.hub.registry.stores.main
         asked = []
         plain = type(store).open
 
@@ -1052,7 +1052,8 @@ class TestCostToOthers:
             for _ in range(2):
                 acme.visit("x/short", 404)
                 acme.visit("x/" + "long/" * 200, 404)
-        assert len(seen) == 3
+        # On SQLite the short one is asked for once, on PostgreSQL nothing is remembered anyhow.
+        assert len(seen) == (3 if acme.hub.is_on_sqlite else 4)
 
     def test_where_no_page_can_be_nothing_is_asked(self, acme):
         with statements(acme.hub) as seen:

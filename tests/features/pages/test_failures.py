@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import sqlite3
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -33,15 +32,21 @@ def acme(hub):
     return acme
 
 
+class SerializationFailure(Exception):
+    """What PostgreSQL says when another transaction was first."""
+
+    sqlstate = "40001"
+
+
 @contextmanager
 def commits_that_fail(hub, times):
-    """As when another process holds the lock for longer than one waits."""
+    """As when others are always first."""
     left = [times]
 
     def fail(connection):
         if connection.get_execution_options().get("writes") and left[0]:
             left[0] -= 1
-            error = OperationalError("COMMIT", {}, sqlite3.OperationalError("database is locked"))
+            error = OperationalError("COMMIT", {}, SerializationFailure())
             mark_error_retryable(error)
             raise error
 
@@ -72,7 +77,7 @@ def test_a_commit_that_fails_for_good_leaves_what_was_live_and_bytes_for_gc(hub,
     assert [each["publication"] for each in acme.get("/api/pages/x/publications").json] == [1]
     assert len(blobs(tmp_path)) == len(before) + 1
     later = now() + timedelta(hours=1)
-    adopt_orphans(hub.registry.database, hub.registry.store, later, dry_run=False)
+    adopt_orphans(hub.registry.database, hub.registry.stores, later, dry_run=False)
     tidy(hub.registry)
     assert blobs(tmp_path) == before
     assert acme.publish_page("x", TWO)["publication"] == 2

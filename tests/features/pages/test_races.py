@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hubrepo.kernel.blobs import sweep
 from tests.support.archives import page_zip
 from tests.support.hub import Client
 
@@ -78,6 +79,30 @@ def test_publishers_of_the_same_bytes_share_them(hub):
     assert sorted(each.json["publication"] for each in answers) == [1, 2, 3, 4]
     assert len({each.json["content_hash"] for each in answers}) == 1
     assert acme.visit("site/").text == "same"
+
+
+def test_the_same_bytes_put_and_released_at_once_are_there_while_anybody_needs_them(hub):
+    """Nothing is kept of what is unpublished, so that one lets go of what another puts."""
+    acme = hub.organisation()
+    archive, registry = page_zip(None, {"index.html": "same"}), hub.registry
+    clients = {f"site-{n}": Client(hub, acme.slug, acme.key) for n in range(6)}
+
+    def swap(client, path):
+        statuses = []
+        for _ in range(4):
+            put = client.upload("/api/pages", archive, {"path": path}, status="*")
+            number = put.json["publication"]
+            taken = client.call("DELETE", f"/api/pages/{path}")
+            url = f"/api/pages/{path}/publications/{number}/forget"
+            forgotten = client.send_json("POST", url, {}, status="*")
+            statuses.append((put.status_int, taken.status_int, forgotten.status_int))
+        put = client.upload("/api/pages", archive, {"path": path}, status="*")
+        return {*statuses, put.status_int}
+
+    told = at_once(*(lambda c=c, p=p: swap(c, p) for p, c in clients.items()))
+    assert set.union(*told) == {201, (201, 204, 204)}
+    sweep(registry.database, registry.stores)
+    assert {acme.visit(f"{path}/").text for path in clients} == {"same"}
 
 
 def test_a_limit_of_pages_holds_for_publishers_at_once(hub):

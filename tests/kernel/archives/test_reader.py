@@ -116,18 +116,8 @@ class TestReadFrom:
         assert contents(archive)["b"] == b"stored"
 
     def test_reads_what_was_streamed_with_sizes_behind_the_data(self):
-        class Pipe(io.BytesIO):
-            def seekable(self):
-                return False
-
-            def tell(self):
-                raise io.UnsupportedOperation
-
-        pipe = Pipe()
-        with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("a", b"streamed" * 99)
-            archive.writestr("b", b"")
-        assert contents(opened(pipe.getvalue())) == {"a": b"streamed" * 99, "b": b""}
+        data = streamed(("a", b"streamed" * 99), ("b", b""))
+        assert contents(opened(data)) == {"a": b"streamed" * 99, "b": b""}
 
     def test_reads_zip64_sizes_and_end_records(self):
         file = io.BytesIO()
@@ -159,20 +149,20 @@ class TestReadFrom:
     def test_a_unicode_name_beside_the_name_becomes_the_name(self):
         extra = block(0x7075, struct.pack("<BL", 1, zlib.crc32(b"_.txt")) + "é.txt".encode())
         (member,) = opened(zipped((info("_.txt", extra=extra), b""))).members
-        assert (member.name, member.raw_name, member.is_utf8) == ("é.txt", "é.txt".encode(), True)
+        assert member.name == "é.txt"
 
     def test_a_unicode_name_meant_for_another_name_is_ignored(self):
         extra = block(0x7075, struct.pack("<BL", 1, zlib.crc32(b"before.txt")) + b"other.txt")
         (member,) = opened(zipped((info("_.txt", extra=extra), b""))).members
         assert member.name == "_.txt"
 
-    def test_only_times_and_owner_are_kept_of_the_extra_field(self):
-        times, owner = block(0x5455, b"\1abcd"), block(0x7875, b"\1\4aaaa\4bbbb")
-        junk = block(0xCAFE, b"?") + block(0x5455, b"again") + block(0x000A, b"n" * 5000)
-        (member,) = opened(
-            zipped((info("a", extra=junk[:5] + times + owner + junk[5:]), b""))
-        ).members
-        assert member.local_extra == member.directory_extra == times + owner
+    @pytest.mark.parametrize("comment", [b"caf\x82", "café".encode()])
+    def test_a_comment_is_told_in_utf8(self, comment):
+        made = info("a")
+        made.comment = comment
+        (member,) = opened(zipped((made, b""))).members
+        assert member.comment == "café".encode()
+        assert member.flags == 1 << 11
 
     @settings(max_examples=300, deadline=None)
     @given(st.binary(max_size=200), st.binary(max_size=60))
@@ -203,6 +193,12 @@ class TestNames:
             ("C:/x", "'C:/x' names a drive"),
             ("c:x", "'c:x' names a drive"),
             ("a/C:", "'a/C:' names a drive"),
+            ("CON", "'CON' has the name of a device"),
+            ("a/nul.txt/b", "'a/nul.txt/b' has the name of a device"),
+            ("lpt1 .x", "'lpt1 .x' has the name of a device"),
+            (".. /b", "'.. /b' has a name of dots and blanks"),
+            ("a/. .", "'a/. .' has a name of dots and blanks"),
+            ("e" + "\u0301" * 31, "'e" + "\u0301" * 31 + "' has more than 30 accents in a row"),
         ],
     )
     def test_a_dangerous_name_is_refused(self, name, message):
@@ -219,8 +215,14 @@ class TestNames:
         limit = "the limit of 4 segments (hubrepo.archives.max_depth)"
         assert str(refusal(zipped(deep), max_depth=4)) == f"{deep!r} has a path longer than {limit}"
 
+    def test_a_segment_that_no_file_system_takes_is_refused(self):
+        opened(zipped("é" * 127 + "/" + "a" * 255)).verify()
+        refused = "has a name of which a part is longer than 255 bytes"
+        assert str(refusal(zipped("a/" + "é" * 128))) == f"'a/{'é' * 118}…' {refused}"
+
     @pytest.mark.parametrize(
-        "name", ["a/b/c/d", "é" * 50, "..a", "a..", "...", "ab: c", " ", "日本/語", "~"]
+        "name",
+        ["a/b/c/d", "é" * 50, "..a", "a..", "...", "ab: c", " ", "日本/語", "~", "console", "com"],
     )
     def test_an_unusual_name_is_fine(self, name):
         opened(zipped(name), max_name=100, max_depth=4).verify()
@@ -235,6 +237,10 @@ class TestNames:
             (["straße", "STRASSE"], "'STRASSE' differs from 'straße' only in case or normal form"),
             (["é", "e\u0301"], "'e\u0301' differs from 'é' only in case or normal form"),
             (["D/x", "d/X"], "'d/X' differs from 'D/x' only in case or normal form"),
+            (["a", "a\u200b"], r"'a\u200b' is a name that some systems do not tell from 'a'"),
+            (["a", "A. "], "'A. ' is a name that some systems do not tell from 'a'"),
+            (["a./b", "a/b"], "'a/b' is a name that some systems do not tell from 'a./b'"),
+            (["a;1", "a"], "'a' is a name that some systems do not tell from 'a;1'"),
             (["a", "a/"], "'a/' is in the archive twice, as a file and as a folder (see 'a')"),
             (["a", "a/b"], "'a' is a file, and also the folder of 'a/b'"),
             (["a/b/c/d", "A/B"], "'A/B' is a file, and also the folder of 'a/b/c/d'"),
@@ -266,6 +272,24 @@ ONE = zipped(("one", b"1" * 300))
 TWO = zipped(("one", b"1" * 300), ("two", b"2" * 300))
 
 
+def streamed(*members):
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def tell(self):
+            raise io.UnsupportedOperation
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return pipe.getvalue()
+
+
+STREAMED = streamed(("one", b"1" * 300))
+
+
 class TestMembers:
     @pytest.mark.parametrize(
         ("data", "message"),
@@ -283,6 +307,9 @@ class TestMembers:
             (zipped((info("p", mode=0o010644), b"")), "'p' is neither a file nor a folder"),
             (zipped((info("c", mode=0o020644), b"")), "'c' is neither a file nor a folder"),
             (zipped((info("d", mode=0o040755), b"")), "'d' is a folder only by its mode"),
+            (bent(ONE, "entry", external=0x10), "'one' is a folder only by its attributes"),
+            (bent(ONE, "entry", external=0x08), "'one' is the label of a volume"),
+            (bent(ONE, "entry", external=0x400), "'one' is a link"),
             (
                 zipped((info("b", method=zipfile.ZIP_BZIP2), b"x")),
                 "'b' is compressed by method 12, neither stored nor deflated",
@@ -344,6 +371,43 @@ class TestMembers:
         data = zipped((info("out", method=0), inner), (info("in", method=0), b"x"))
         data = bent(data, "entry", skip=1, offset=data.index(inner))
         assert str(refusal(data)) == "'in' overlaps 'out'"
+
+    @pytest.mark.parametrize("fields", [{"crc": 7}, {"size": 7}, {"stored_size": 9}])
+    def test_a_local_header_that_leaves_its_sizes_to_a_descriptor_may_not_lie(self, fields):
+        assert (
+            str(refusal(bent(STREAMED, "local", **fields)))
+            == "'one' has another size or checksum in its local header"
+        )
+
+    def test_a_descriptor_tells_the_truth(self):
+        at = STREAMED.index(b"PK\7\x08")
+        for skip in (4, 8, 12):
+            data = STREAMED[: at + skip] + b"?" + STREAMED[at + skip + 1 :]
+            assert (
+                str(refusal(data)) == "'one' has another size or checksum behind its data, or none"
+            )
+
+    @pytest.mark.parametrize("record", [b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\7"])
+    @pytest.mark.parametrize("where", ["before", "after", "comment"])
+    def test_what_looks_like_more_of_an_archive_is_refused(self, record, where):
+        at = {"before": 0, "after": len(ONE), "comment": len(ONE)}[where]
+        length = 256 * 1024 - 2 + len(record) if where == "before" else len(record)
+        data = ONE[:at] + record.rjust(length, b"x") + ONE[at:]
+        if where == "comment":
+            data = bent(data, "end", comment_length=len(record))
+        assert str(refusal(data)) == "the file holds more than the archive's directory tells of"
+
+    def test_a_record_in_a_comment_is_refused(self):
+        made = info("a")
+        made.comment = b"PK\6\7" + bytes(16)
+        assert str(refusal(zipped(made, "b"))) == "'a' has a record of the format in its comment"
+
+    def test_extra_fields_that_contradict_each_other_are_refused(self):
+        twice = block(1, bytes(8)) + block(1, bytes(7) + b"1")
+        assert (
+            str(refusal(zipped((info("a", extra=twice), b""))))
+            == "'a' has two extra fields that contradict each other"
+        )
 
     def test_one_shared_byte_is_enough(self):
         data = zipped((info("a", method=0), b"four"), (info("b", method=0), b"four"))

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from hubrepo.kernel.base import hide, logs, redact
 from hubrepo.kernel.base.logs import BatchingHandler, JsonFormatter, LineFormatter
 
 KEY = "kpf_0123abcd_EXAMPLE-43-urlsafe-characters_of_a-secret-0"
@@ -28,6 +29,33 @@ def test_a_key_is_cut_down_to_its_prefix_in_messages_and_tracebacks(formatter):
     text = formatter.format(record("got %s", KEY))
     assert "EXAMPLE" not in text
     assert text.count("kpf_0123abcd_…") >= 2
+
+
+class TestHiding:
+    @pytest.fixture(autouse=True)
+    def nothing_is_hidden_for_ever(self, monkeypatch):
+        monkeypatch.setattr(logs, "_SECRETS", dict(logs._SECRETS))
+
+    @pytest.mark.parametrize("formatter", [LineFormatter("%(message)s"), JsonFormatter()])
+    def test_what_a_surface_calls_a_secret_is_in_no_line_of_formatters_made_before(self, formatter):
+        hide(r"tok_(\d)\d+", r"tok_\1…")
+        text = formatter.format(record("got %s and %s", KEY, "tok_12345"))
+        assert "tok_1…" in text
+        assert "2345" not in text
+        assert "EXAMPLE" not in text
+
+    def test_each_time_it_is_there_it_is_cut(self):
+        hide("s3cret")
+        assert redact(f"s3cret,s3crets3cret {KEY}") == "…,…… kpf_0123abcd_…"
+
+    def test_to_hide_the_same_twice_changes_nothing(self):
+        for _ in range(2):
+            hide("s3cret", "(…)")
+        assert redact("s3cret") == "(…)"
+
+    def test_what_is_no_secret_stays(self):
+        text = "kpf_short, kpf_0123abcd, " + "0" * 47 + " é /fetch/"
+        assert redact(text) == text
 
 
 class TestBatching:
@@ -56,6 +84,17 @@ class TestBatching:
         log.warning("now %s", KEY)
         assert stream.getvalue() == "before\nnow kpf_0123abcd_…\n"
 
+    def test_what_is_written_does_not_wait_for_who_logs_a_warning(self, log, stream):
+        """The other way round they do: both would wait for ever."""
+        handler = log.handlers[0]
+        handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "a line", (), None))
+        with handler.lock:
+            writer = threading.Thread(target=handler.flush, daemon=True)
+            writer.start()
+            writer.join(5)
+            assert not writer.is_alive()
+        assert stream.getvalue() == "a line\n"
+
     def test_nothing_is_lost_between_threads_and_nothing_comes_twice(self, log, stream):
         def write(name):
             for number in range(500):
@@ -73,6 +112,30 @@ class TestBatching:
         assert sorted(lines) == sorted(
             f"{name}-{number}" for name in "abcd" for number in range(500)
         )
+
+    def test_a_warning_does_not_lock_out_the_one_who_is_writing(self):
+        writing, go_on = threading.Event(), threading.Event()
+
+        class Slow(io.StringIO):
+            def write(self, text: str) -> int:
+                writing.set()
+                go_on.wait(10)
+                return super().write(text)
+
+        stream = Slow()
+        handler = BatchingHandler(stream)
+        record = logging.LogRecord("x", logging.WARNING, __file__, 1, "now", (), None)
+        handler.emit(logging.LogRecord("x", logging.INFO, __file__, 1, "before", (), None))
+        assert writing.wait(10)
+        warning = threading.Thread(target=handler.handle, args=(record,), daemon=True)
+        warning.start()
+        while handler.lock.acquire(blocking=False):  # until the thread has it, and waits
+            handler.lock.release()
+            time.sleep(0.001)
+        go_on.set()
+        warning.join(10)
+        assert not warning.is_alive()
+        assert stream.getvalue() == "before\nnow\n"
 
 
 def test_a_json_line_is_one_object():

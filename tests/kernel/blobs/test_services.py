@@ -10,9 +10,19 @@ from sqlalchemy import select
 from zope.sqlalchemy import register
 
 from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
-from hubrepo.kernel.blobs import Blob, BlobMissing, BlobReader, BlobService, adopt_orphans, sweep
-from hubrepo.kernel.blobs.services import key_of
+from hubrepo.kernel.blobs import (
+    Blob,
+    BlobMissing,
+    BlobReader,
+    BlobService,
+    Stores,
+    adopt_orphans,
+    key_of,
+    sweep,
+)
+from hubrepo.kernel.blobs.orphans import Orphan
 from hubrepo.kernel.blobs.stores import MemoryStore, StoreUnavailable
+from hubrepo.kernel.blobs.sweeping import Swept
 from tests.support.hub import Hub
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -49,7 +59,9 @@ class Work:
         self.db = database.writing()
         register(self.db, transaction_manager=self.manager)
         self.store = store
-        self.blobs = BlobService(database, self.db, store, organisation, self.manager, NOW, limit)
+        self.blobs = BlobService(
+            database, self.db, Stores(store), organisation, self.manager, NOW, limit
+        )
 
     def put(self, content: bytes) -> Blob:
         stage = self.store.stage()
@@ -156,7 +168,7 @@ def test_an_aborted_release_keeps_the_bytes(begin, database, store):
     work = begin()
     work.blobs.release(blob_id)
     work.manager.abort()
-    assert sweep(database, store) == 0
+    assert sweep(database, Stores(store)) == 0
     assert len(list(store.list())) == 1
 
 
@@ -176,7 +188,7 @@ def test_bytes_that_cannot_be_removed_now_are_removed_by_a_later_sweep(
         patch.setattr(store, "delete", fail)
         work.manager.commit()
     assert len(list(store.list())) == 1
-    assert sweep(database, store) == 1
+    assert sweep(database, Stores(store)) == 1
     assert list(store.list()) == []
 
 
@@ -187,20 +199,30 @@ def test_doomed_bytes_that_come_again_are_saved(begin, database, store, monkeypa
     work = begin()
     work.blobs.release(blob_id)
     with monkeypatch.context() as patch:
-        patch.setattr("hubrepo.kernel.blobs.services.sweep", lambda *_: 0)
+        patch.setattr("hubrepo.kernel.blobs.services.sweep_for", lambda *_: Swept(0))
         work.manager.commit()
     work = begin()
     assert work.put(b"content").id == blob_id
     work.manager.commit()
-    assert sweep(database, store) == 0
+    assert sweep(database, Stores(store)) == 0
     assert len(list(store.list())) == 1
 
 
 def test_a_quota_refuses_what_would_go_beyond_it(begin, database, organisation):
     work = begin(limit=10)
-    work.put(b"1234567")
     with pytest.raises(QuotaExceeded, match="may keep 10 bytes"):
-        work.put(b"890123")
+        work.put(b"12345678901")
+    work.manager.abort()
+    assert stored_bytes(database, organisation) == 0
+
+
+def test_a_quota_is_asked_again_by_the_commit(begin, database, organisation):
+    """Two may find room for one, so what counts is asked last, when nobody else can count."""
+    work = begin(limit=10)
+    work.put(b"1234567")
+    work.put(b"890123")
+    with pytest.raises(QuotaExceeded, match="would make it 13"):
+        work.manager.commit()
     work.manager.abort()
     assert stored_bytes(database, organisation) == 0
 
@@ -243,37 +265,51 @@ class TestOrphans:
         work = begin()
         work.put(b"kept")
         work.manager.commit()
-        found = adopt_orphans(database, store, self.LATER, dry_run=False)
+        found = adopt_orphans(database, Stores(store), self.LATER, dry_run=False)
         assert (found.adopted, found.adopted_bytes) == (1, 6)
-        assert sweep(database, store) == 1
+        assert sweep(database, Stores(store)) == 1
         assert [stored.size for stored in store.list()] == [4]
         assert stored_bytes(database, organisation) == 4
 
     def test_a_quota_does_not_protect_them(self, database, store, organisation):
         with database.write() as db:
             db.get(Organisation, organisation.id).max_stored_bytes = 1
-        assert adopt_orphans(database, store, self.LATER, dry_run=False).adopted == 1
-        assert sweep(database, store) == 1
+        assert adopt_orphans(database, Stores(store), self.LATER, dry_run=False).adopted == 1
+        assert sweep(database, Stores(store)) == 1
 
     def test_looking_first_changes_nothing(self, database, store):
-        assert adopt_orphans(database, store, self.LATER, dry_run=True).adopted == 1
-        assert sweep(database, store) == 0
+        assert adopt_orphans(database, Stores(store), self.LATER, dry_run=True).adopted == 1
+        assert sweep(database, Stores(store)) == 0
         assert len(list(store.list())) == 1
 
     def test_young_ones_are_left_alone(self, database, store):
-        assert adopt_orphans(database, store, NOW, dry_run=False).adopted == 0
+        assert adopt_orphans(database, Stores(store), NOW, dry_run=False).adopted == 0
 
     def test_one_that_is_put_again_is_saved(self, database, store, begin):
-        adopt_orphans(database, store, self.LATER, dry_run=False)
+        adopt_orphans(database, Stores(store), self.LATER, dry_run=False)
         work = begin()
         work.put(b"orphan")
         work.manager.commit()
-        assert sweep(database, store) == 0
+        assert sweep(database, Stores(store)) == 0
         assert len(list(store.list())) == 1
+
+    def test_those_that_went_since_they_were_listed_leave_nothing(
+        self, database, store, organisation
+    ):
+        (stored,) = store.list()
+        orphan = Orphan(organisation.id, digest(b"orphan"), "blobs", stored)
+        store.delete(stored.key)
+        assert not orphan.is_one(database, Stores(store))
+        assert not orphan.can_go(database, Stores(store))
+        assert not orphan.adopt(database, Stores(store))
+        with database.read() as db:
+            own = select(Blob).where(Blob.organisation_id == organisation.id)
+            assert db.scalars(own).all() == []
+        assert stored_bytes(database, organisation) == 0
 
     def test_files_of_nobody_are_counted_and_left_alone(self, database, store):
         for key in ("f" * 32 + "/ab/" + "c" * 62, "notes.txt"):
             stage = store.stage()
             store.promote(stage, key)
-        assert adopt_orphans(database, store, self.LATER, dry_run=False).unknown == 2
+        assert adopt_orphans(database, Stores(store), self.LATER, dry_run=False).unknown == 2
         assert len(list(store.list())) == 3

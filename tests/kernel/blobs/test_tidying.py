@@ -43,8 +43,8 @@ def calls(monkeypatch):
     """When a feature of its own was called to tidy, and with what."""
     calls = []
 
-    def act(database, moment):
-        calls.append((database, moment))
+    def act(database, moment, *, dry_run):
+        calls.append((database, moment, dry_run))
         return 7
 
     monkeypatch.setattr(hubrepo, "FEATURES", (*hubrepo.FEATURES, feature("crumbs", act)))
@@ -69,7 +69,8 @@ def gc(settings, tmp_path):
 def test_it_is_done_at_start(settings, calls):
     before = now()
     hubrepo.main({}, **settings)
-    ((database, moment),) = calls
+    ((database, moment, dry_run),) = calls
+    assert not dry_run
     assert isinstance(database, Database)
     assert before <= moment <= now()
     database.close()
@@ -81,8 +82,9 @@ def test_it_is_done_by_the_command_and_told(gc, calls):
 
 
 def test_looking_first_does_nothing(gc, calls):
-    assert "7 crumbs removed" not in gc("--dry-run")
-    assert calls == []
+    assert "7 crumbs would be removed" in gc("--dry-run")
+    ((_, _, dry_run),) = calls
+    assert dry_run
 
 
 def test_what_is_let_go_of_is_swept_at_once(tmp_path):
@@ -90,7 +92,7 @@ def test_what_is_let_go_of_is_swept_at_once(tmp_path):
     acme = hub.organisation()
     acme.publish_page("site", {"index.html": "one"})
 
-    def let_go(database, moment):
+    def let_go(database, moment, *, dry_run):
         with database.write() as db:
             ids = list(db.scalars(select(Publication.blob_id)))
             # Only what nothing refers to any more is removed.
@@ -109,10 +111,10 @@ def test_what_is_let_go_of_is_swept_at_once(tmp_path):
     with hub.registry.database.write() as db:
         db.execute(update(Publication).where(Publication.number == 1).values(retired_at=LONG_AGO))
     done = tidy(hub.registry)
-    assert (done["old publications"], done["released blobs"]) == (1, 1)
+    assert (done["old publications"], done["released blobs"]) == (1, 0)
     with hub.registry.database.read() as db:
         assert len(list(db.scalars(select(Blob)))) == 1
-    assert len(list(hub.registry.store.list())) == 1
+    assert len(list(hub.registry.stores.main.list())) == 1
     assert acme.visit("site/").text == "two"
     hub.registry.database.close()
 
@@ -137,7 +139,7 @@ def test_publications_that_were_kept_long_enough_go_with_their_bytes(settings, g
         assert "1 old publications removed" in gc()
     kept = acme.get("/api/pages/site/publications").json
     assert [each["publication"] for each in kept] == [3, 2]
-    assert len(list(hub.registry.store.list())) == 2
+    assert len(list(hub.registry.stores.main.list())) == 2
     assert acme.visit("site/").text == "2"
     hub.registry.database.close()
 

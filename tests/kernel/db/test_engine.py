@@ -1,41 +1,76 @@
-"""SQLite, made as strict as a server."""
+"""What sessions promise, on every database; and that SQLite is made as strict as a server."""
 
 import threading
+import time
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import event, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from hubrepo.kernel.accounts import User
+from hubrepo.kernel.audit import Event
 from hubrepo.kernel.base import Misconfigured, now
-from hubrepo.kernel.db import Database, insert_if_absent, is_current, upgrade
-from tests.support.hub import Hub
+from hubrepo.kernel.db import Database, insert_if_absent
+from tests.support.postgres import connected
 
-
-@pytest.fixture
-def database(tmp_path):
-    hub = Hub.below(tmp_path)
-    yield hub.registry.database
-    hub.registry.database.close()
+on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
 
 def add_user(db, name):
     return insert_if_absent(db, User, username=name, created_at=now(), active=True)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2), ("busy_timeout", 5000)],
+    [("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2), ("busy_timeout", 4000)],
 )
-def test_every_connection_is_strict(database, pragma, value):
+def test_every_connection_to_sqlite_is_strict(database, pragma, value):
     with database.read() as db:
         assert db.scalar(text(f"PRAGMA {pragma}")) == value
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lock_timeout", "4s"),
+        ("application_name", "hubrepo"),
+        ("tcp_keepalives_idle", "2"),
+        ("synchronous_commit", "on"),
+    ],
+)
+def test_every_connection_to_postgresql_has_an_end_to_its_waits(database, name, value):
+    with database.read() as db:
+        if name.startswith("tcp_"):
+            # The server tells of its own end; ours is what the driver was given.
+            given = db.connection().connection.driver_connection.info.get_parameters()
+            assert given["keepalives_idle"] == value
+        else:
+            assert db.scalar(text(f"SHOW {name}")) == value
+
+
+@on_postgresql
+def test_what_the_url_says_for_itself_counts(url):
+    own = f"{url}?application_name=mine&connect_timeout=7&options=-c%20statement_timeout%3D9s"
+    database = Database(own, 2, 3)
+    with database.read() as db:
+        shown = [
+            db.scalar(text(f"SHOW {name}"))
+            for name in ("application_name", "lock_timeout", "statement_timeout")
+        ]
+    assert shown == ["mine", "2s", "9s"]
+    database.close()
 
 
 def test_foreign_keys_are_enforced(database):
     with pytest.raises(IntegrityError), database.write() as db:
         db.execute(
-            text("INSERT INTO accounts_membership VALUES (1, 99, 99, 'owner', '2026-01-01')")
+            text(
+                "INSERT INTO accounts_membership (id, organisation_id, user_id, role, created_at)"
+                " VALUES (1, 99, 99, 'owner', '2026-01-01')"
+            )
         )
 
 
@@ -53,7 +88,7 @@ def test_writers_take_turns_and_lose_no_update(database):
     def count() -> None:
         for _ in range(25):
             with database.write() as db:
-                user = db.scalar(select(User))
+                user = db.scalar(select(User).with_for_update())
                 user.username = str(int(user.username) + 1)
 
     threads = [threading.Thread(target=count) for _ in range(8)]
@@ -65,17 +100,74 @@ def test_writers_take_turns_and_lose_no_update(database):
         assert db.scalar(select(User.username)) == "200"
 
 
-def test_a_commit_that_fails_does_not_poison_the_next_user(database):
-    with database.engine.connect() as connection:
+def test_a_writer_who_waited_its_whole_turn_is_told_so_in_time(database, single):
+    with database.write() as db:
+        add_user(db, "alice")
+        began = time.monotonic()
+        with pytest.raises(OperationalError), single.write() as other:
+            add_user(other, "alice")
+        assert 0.9 < time.monotonic() - began < 2
+    with single.write() as db:
+        assert not add_user(db, "alice")
+
+
+def test_who_waits_for_a_connection_is_told_so_in_time(single, monkeypatch):
+    monkeypatch.setattr(single.engine.pool, "_timeout", 0.2)
+    with single.read() as db:
+        db.connection()
+        with pytest.raises(Exception, match="QueuePool limit"), single.read() as other:
+            other.connection()
+    single.ping()
+
+
+def test_a_commit_that_fails_does_not_poison_the_next_user(database, single):
+    with database.engine.begin() as connection:
         connection.exec_driver_sql(
-            "CREATE TABLE late (x REFERENCES accounts_user(id) DEFERRABLE INITIALLY DEFERRED)"
+            "CREATE TABLE late (x INTEGER REFERENCES accounts_user(id) DEFERRABLE INITIALLY DEFERRED)"
         )
-        connection.commit()
-    for _ in range(20):
-        with pytest.raises(IntegrityError), database.write() as db:
+    for _ in range(5):
+        with pytest.raises(IntegrityError), single.write() as db:
             db.execute(text("INSERT INTO late VALUES (99)"))
-        with database.write() as db:
+        with single.write() as db:
             assert db.scalar(text("SELECT count(*) FROM late")) == 0
+
+
+def test_a_commit_that_never_reaches_the_database_does_not_poison_the_next_user(single):
+    def fail(_connection):
+        raise OperationalError("COMMIT", {}, Exception("injected"))
+
+    for name in ("alice", "bob"):
+        event.listen(single.engine, "commit", fail)
+        # As the transaction of a request does it: there is no rollback after a commit.
+        left = single.writing()
+        add_user(left, name)
+        with pytest.raises(OperationalError, match="injected"):
+            left.get_transaction().commit()
+        left.close()
+        event.remove(single.engine, "commit", fail)
+        with single.write() as db:
+            assert db.scalars(select(User.username)).all() == []
+
+
+def test_a_transaction_that_failed_and_was_left_does_not_poison_the_next_user(single):
+    for _ in range(3):
+        left = single.writing()
+        add_user(left, "alice")
+        with pytest.raises(DBAPIError):
+            left.execute(text("SELECT nothing FROM nowhere"))
+        left.close()
+        with single.read() as db:
+            assert db.scalars(select(User.username)).all() == []
+
+
+@on_postgresql
+def test_who_has_read_does_not_hear_that_the_connection_was_lost_since(single, postgresql):
+    with single.read() as db:
+        process = db.scalar(text("SELECT pg_backend_pid()"))
+        with connected(postgresql.url("postgres")) as operator:
+            operator.execute(text(f"SELECT pg_terminate_backend({process}, 5000)"))
+    with single.read() as db:
+        assert db.scalar(text("SELECT pg_backend_pid()")) != process
 
 
 def test_inserting_what_is_there_changes_nothing(database):
@@ -84,37 +176,50 @@ def test_inserting_what_is_there_changes_nothing(database):
         assert not add_user(db, "alice")
 
 
-def test_the_audit_cannot_be_rewritten(database):
+def test_of_two_who_insert_the_same_the_second_waits_for_the_first(database):
+    inserted, begun = [], threading.Event()
+
+    def insert():
+        begun.set()
+        with database.write() as db:
+            inserted.append(add_user(db, "alice"))
+
+    second = threading.Thread(target=insert)
     with database.write() as db:
-        db.execute(
-            text(
-                "INSERT INTO audit_event (guid, at, actor, action, outcome, subject, details)"
-                " VALUES ('1', '2026-01-01', 'a', 'b', 'done', 'c', '{}')"
-            )
-        )
-    for statement in ("UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event"):
-        with pytest.raises(IntegrityError, match="append-only"), database.write() as db:
+        inserted.append(add_user(db, "alice"))
+        second.start()
+        begun.wait()
+        second.join(0.2)
+        assert inserted == [True]
+    second.join()
+    assert inserted == [True, False]
+
+
+def test_the_audit_cannot_be_rewritten(database, url):
+    with database.write() as db:
+        happened = {"actor": "a", "action": "b", "outcome": "done", "subject": "c", "details": {}}
+        db.add(Event(at=now(), **happened))
+    statements = ["UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event"]
+    if url.startswith("postgresql"):
+        statements.append("TRUNCATE audit_event")
+    for statement in statements:
+        with pytest.raises(DBAPIError, match="append-only"), database.write() as db:
             db.execute(text(statement))
+    with database.read() as db:
+        assert db.scalars(select(Event.actor)).all() == ["a"]
 
 
-def test_a_database_that_was_never_migrated_is_not_current_and_migrating_twice_is_fine(
-    tmp_path, database
-):
-    hub = Hub.below(tmp_path)
-    fresh = Database(f"sqlite:///{tmp_path}/other/hub.sqlite")
-    with pytest.raises(OperationalError):
-        is_current(fresh, hub.registry.migrations)
-    for _ in range(2):
-        upgrade(fresh, hub.registry.migrations)
-        assert is_current(fresh, hub.registry.migrations)
-    with fresh.engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM alembic_version")
-        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('of_the_future')")
-    with pytest.raises(Misconfigured, match="newer hub"):
-        is_current(fresh, hub.registry.migrations)
-
-
-@pytest.mark.parametrize("url", ["nonsense", "oracle9://x", ""])
-def test_a_url_that_names_no_database_is_said_so(url):
-    with pytest.raises(Misconfigured, match=r"hubrepo\.database"):
-        Database(url)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "nonsense",
+        "",
+        "oracle9://hub:s3cret@x",
+        "postgresql://hub:s3cret@host:port/hub",
+    ],
+)
+def test_a_url_that_names_no_database_is_said_so_without_its_password(wrong):
+    with pytest.raises(Misconfigured, match=r"hubrepo\.database") as raised:
+        Database(wrong)
+    assert "s3cret" not in str(raised.value)
+    assert raised.value.__cause__ is None

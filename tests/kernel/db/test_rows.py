@@ -11,21 +11,12 @@ from hubrepo.kernel.accounts import User
 from hubrepo.kernel.base import now
 from hubrepo.kernel.db import insert_if_absent
 from hubrepo.kernel.db.rows import MOST_KEY, MOST_RESULTS, MOST_ROWS, UNKNOWN, Memory
-from tests.support.hub import Hub
 
 NAMES = select(User.username).where(User.username >= bindparam("least")).order_by(User.username)
 
 
-@pytest.fixture
-def database(tmp_path):
-    hub = Hub.below(tmp_path)
-    yield hub.registry.database
-    hub.registry.database.close()
-
-
-@pytest.fixture
 def statements(database):
-    """The SQL that reaches the database."""
+    """The SQL that reaches the database from now on."""
     seen = []
     event.listen(database.engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
     return seen
@@ -44,11 +35,12 @@ def add(database, name):
         insert_if_absent(db, User, username=name, created_at=now(), active=True)
 
 
-def test_what_nobody_changed_is_read_once(database, statements):
+@pytest.mark.parametrize(("url", "times"), [("sqlite", 1), ("postgresql", 5)], indirect=["url"])
+def test_what_nobody_changed_is_read_once_where_it_is_cheap_to_know(database, url, times):
     add(database, "alice")
-    statements.clear()
+    seen = statements(database)
     assert [names(database) for _ in range(5)] == [["alice"]] * 5
-    assert len([each for each in statements if each.startswith("SELECT")]) == 1
+    assert len([each for each in seen if each.startswith("SELECT")]) == times
 
 
 def test_other_values_are_another_question(database):
@@ -65,18 +57,17 @@ def test_a_commit_is_seen_by_the_next_read(database):
 def test_a_commit_of_another_process_is_seen_too(database):
     add(database, "alice")
     assert names(database) == ["alice"]
-    path = database.engine.url.database
+    url = database.engine.url.render_as_string(hide_password=False)
     script = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1])
-connection.execute("UPDATE accounts_user SET username = 'bob'")
-connection.commit()
+import sqlalchemy, sys
+with sqlalchemy.create_engine(sys.argv[1]).begin() as connection:
+    connection.exec_driver_sql("UPDATE accounts_user SET username = 'bob'")
 """
-    subprocess.run([sys.executable, "-c", script, path], check=True)
+    subprocess.run([sys.executable, "-c", script, url], check=True)
     assert names(database) == ["bob"]
 
 
-def test_a_rollback_changes_nothing(database, statements):
+def test_a_rollback_changes_nothing(database):
     add(database, "alice")
     names(database)
     with database.writing() as db:

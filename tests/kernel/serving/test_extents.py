@@ -131,6 +131,24 @@ def test_whatever_is_accepted_the_content_is_the_same(
     assert all(file.closed for file in blob.files)
 
 
+@pytest.mark.parametrize("is_remote", [True, False])
+@pytest.mark.parametrize("is_deflated", [True, False])
+def test_a_file_that_waits_for_a_network_is_not_for_the_thread_of_all_connections(
+    is_deflated, is_remote
+):
+    blob = Blob(CONTENTS["large"], is_deflated)
+
+    def open_at(start, length):
+        file = blob.open(start, length)
+        file.is_remote = is_remote
+        return file
+
+    answer = blob.ask(open_at=open_at)
+    assert isinstance(answer.app_iter, ReadOnlyFileBasedBuffer) is not is_remote
+    assert body_of(answer) == blob.content
+    assert all(file.closed for file in blob.files)
+
+
 @pytest.mark.parametrize("status", [200, 404])
 @pytest.mark.parametrize("accept", ["gzip", "identity"])
 @pytest.mark.parametrize(("content", "is_deflated"), KINDS)

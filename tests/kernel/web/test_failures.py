@@ -9,6 +9,8 @@ import pytest
 from webob import Request
 
 from hubrepo.features.packages.catalogue import Catalogue
+from hubrepo.features.packages.models import Package
+from hubrepo.kernel.base import now
 from hubrepo.kernel.base.logs import LineFormatter
 from tests.support.archives import package_zip
 from tests.support.hub import Hub
@@ -44,10 +46,13 @@ def test_a_store_that_is_gone_is_unhealthy_and_publishing_waits_for_it(hub, acme
 
 def test_a_database_that_is_busy_for_too_long_is_503_with_a_time_to_come_back(hub, acme):
     acme.publish("widget")
-    with hub.registry.database.write() as db:
-        db.connection()
+    with hub.registry.database.writing() as db:
+        organisation = hub.accounts(db).organisation(acme.slug)
+        db.add(Package(organisation_id=organisation.id, name="gadget", created_at=now(), head=0))
+        db.flush()
         answer = acme.send_json("POST", "/api/packages", {"name": "gadget"}, status=503)
         acme.get("/api/packages/widget")
+        db.rollback()
     assert answer.headers["Retry-After"] == "1"
     assert "busy" in answer.json["detail"]
     acme.send_json("POST", "/api/packages", {"name": "gadget"}, status=201)

@@ -138,7 +138,7 @@ def shaped(text):
     [
         ("add_host", ("pages.example", "a"), ("Pages.example.:80", "b")),
         ("add_hygiene", ("/a", ()), ("/a", ())),
-        ("add_error_shape", ("/a/", shaped("x")), ("/a/", shaped("y"))),
+        ("add_error_shape", ("/a", shaped("x")), ("/a", shaped("y"))),
     ],
 )
 def test_two_claims_to_one_place_fail_at_boot(made, directive, one, two):
@@ -201,8 +201,8 @@ def test_headers_of_a_place_are_on_its_errors_too(made):
 )
 def test_errors_look_as_the_longest_path_wants_them(made, path, text, order):
     claims = [
-        claim("add_error_shape", "/a/", shaped("a"), "text/html; charset=utf-8"),
-        claim("add_error_shape", "/a/b/", shaped("b"), "text/plain"),
+        claim("add_error_shape", "/a", shaped("a"), "text/html; charset=utf-8"),
+        claim("add_error_shape", "/a/b", shaped("b"), "text/plain"),
     ][::order]
     answer = made(*claims).get(path, status=404)
     if text is None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubrepo.kernel.base import Invalid, NotFound
-from hubrepo.kernel.web import Literal, Resource, Traverser
+from hubrepo.kernel.web import Literal, Resource, Traverser, has_encoded_slash
 
 
 class Asked:
@@ -175,3 +175,15 @@ def test_a_host_root_of_the_client_is_ignored(site):
 )
 def test_nothing_of_a_public_path_is_bent_into_another(site, rest):
     site.visit(rest, status=404)
+
+
+@pytest.mark.parametrize(
+    ("sent", "has_one"),
+    [
+        *(("/a/b", False), ("/a%2fb", True), ("/a%2Fb/", True), ("/a%252fb", False)),
+        *(("/a/b?c=%2f", False), ("/a%2fb?c", True), ("", False), ("http://a/b%2fc", True)),
+    ],
+)
+def test_a_slash_that_was_encoded_is_known_where_the_server_tells_what_was_sent(sent, has_one):
+    assert has_encoded_slash(Asked("/a/b", REQUEST_URI=sent)) is has_one
+    assert not has_encoded_slash(Asked("/a/b"))

@@ -1,0 +1,40 @@
+"""What looks for secrets after the last test finds them: a search that finds nothing is worth nothing."""
+
+import gzip
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.support import leaks
+from tests.support.leaks import note_token, secrets_below, tokens_in
+
+TOKEN, OTHER = "0123456789abcdef" * 3, "fedcba9876543210" * 3
+
+
+@pytest.fixture(autouse=True)
+def one_token_was_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests leave lying about is forgotten with them."""
+    monkeypatch.setattr(leaks, "ISSUED", set())
+    note_token(TOKEN)
+
+
+@pytest.mark.parametrize("around", [b"", b"\0", b"z", b"0", b"f" * 64, bytes(range(64, 128))])
+def test_a_token_is_found_wherever_it_begins(around: bytes):
+    for before in range(2 * leaks.EVERY):
+        for after in range(2):
+            content = b"." * before + around + TOKEN.encode() + around + b"." * after
+            assert tokens_in(content) == {TOKEN.encode()}
+    assert tokens_in(around + TOKEN[:-1].encode() + b"." + OTHER.encode()) == set()
+
+
+def test_it_is_found_in_rows_logs_and_what_is_packed_and_other_numbers_are_not(tmp_path: Path):
+    with sqlite3.connect(tmp_path / "hub.sqlite") as rows:
+        rows.execute("create table token (digest text, raw text)")
+        rows.execute("insert into token values (?, ?)", (OTHER + OTHER[:16], TOKEN))
+    rows.close()
+    (tmp_path / "hub.log").write_text(f'127.0.0.1 - "GET /fetch/{TOKEN}" 200 12 3.1ms\n')
+    (tmp_path / "dump.gz").write_bytes(gzip.compress(f"token {TOKEN}".encode()))
+    (tmp_path / "other.log").write_text(f"{OTHER} {TOKEN[1:]}\n")
+    found = sorted(Path(each.split(":")[0]).name for each in secrets_below(tmp_path))
+    assert found == ["dump.gz (gzip)", "hub.log", "hub.sqlite"]

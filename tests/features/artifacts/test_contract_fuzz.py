@@ -1,0 +1,169 @@
+"""No input yields a 5xx, and every refusal is one that clients can read: sections 1.1, 1.5 and 1.6."""
+
+import json
+from urllib.parse import quote_from_bytes
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.artifacts import OPERATIONS, assert_readable, caller
+from tests.support.contract import file_part, multipart, text_part
+
+FORM = "multipart/form-data; boundary=frontier"
+often = settings(max_examples=100, suppress_health_check=list(HealthCheck))
+ACTIONS = [(method, path.format("x")) for method, path, _ in OPERATIONS]
+
+
+@pytest.fixture(scope="module")
+def client(hub):
+    """An admin whose organisation has `my-lib` with `v1`."""
+    client = caller(hub.organisation(), admin=True)
+    client.create("my-lib")
+    client.put("my-lib", "v1")
+    client.app.lint = False  # what no good client would send is the point
+    yield client
+    # Whatever was answered: nobody has spoilt what was there.
+    client.call("GET", "/product/access", status=200)
+
+
+@pytest.fixture(scope="module")
+def uploader(hub):
+    """Another, who has `my-lib` as long as nobody deletes it."""
+    client = caller(hub.organisation())
+    client.create("my-lib")
+    return client
+
+
+def check(response):
+    """A reason, where the answer is none of the hub's faults."""
+    assert response.status_int < 500, response.body
+    assert_readable(response)
+
+
+texts = st.one_of(
+    st.text(st.characters(), max_size=20),
+    st.sampled_from(["\ud800", "\0", "my-lib", "v1", "a\ud83d", "\u202e", "x" * 5000, "../x"]),
+)
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
+    max_leaves=8,
+)
+FIELDS = ["name", "product", "version", "token", "permissions", "admin", "label", "download", "x"]
+bodies = st.one_of(values, st.dictionaries(st.sampled_from(FIELDS), st.one_of(texts, values)))
+WORDS = [
+    b"fetch",
+    b"delete",
+    b"download",
+    b"my-lib",
+    b"v1",
+    b"..",
+    b"",
+    b"\xff",
+    b"\0",
+    b"%2f",
+    b"@@x",
+]
+segments = st.one_of(st.sampled_from(WORDS), st.binary(max_size=8))
+paths = st.tuples(
+    st.sampled_from(["product", "fetch", "prune", "health", "register", "product/modify"]),
+    st.lists(segments, max_size=5).map(b"/".join),
+).map(lambda both: f"/{both[0]}/{quote_from_bytes(both[1], safe='/')}")
+methods = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+
+
+@often
+@given(method=methods, path=paths, query=st.binary(max_size=20), body=st.binary(max_size=20))
+def test_any_method_on_any_path(client, method, path, query, body):
+    check(client.call(method, f"{path}?{quote_from_bytes(query)}", body))
+
+
+@often
+@given(action=st.sampled_from(ACTIONS), body=bodies)
+def test_any_value_anywhere(client, action, body):
+    check(client.call(*action, json.dumps(body).encode()))
+
+
+@often
+@given(
+    action=st.sampled_from(ACTIONS), body=bodies, cut=st.integers(0, 60), junk=st.binary(max_size=4)
+)
+def test_any_damage(client, action, body, cut, junk):
+    raw = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    check(client.call(*action, raw[: cut % (len(raw) + 1)] + junk + raw[cut + 1 :]))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_depth_and_size(client, action):
+    for raw in (
+        b"[" * 60_000,
+        b'{"name":' * 8_000 + b"1" + b"}" * 8_000,
+        b'{"permissions":' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"admin":1' + b"0" * 4300 + b"}",
+        b'{"label":"\\ud800"}',
+        b'{"name":"' + b"a" * 3_000_000 + b'"}',
+        b"," * 64 * 1024,
+    ):
+        check(client.call(*action, raw))
+
+
+WHOLE = multipart(
+    [
+        text_part("product", "my-lib"),
+        text_part("version", "v1"),  # so that nothing is added
+        file_part(b"content", filename="a\\b/ü.zip"),
+    ]
+)
+
+
+@settings(often, max_examples=200)
+@given(
+    edits=st.lists(
+        st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 4), st.binary(max_size=6)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_form_with_any_bytes_changed(client, edits):
+    body = WHOLE
+    for at, removed, added in edits:
+        body = body[:at] + added + body[at + removed :]
+    check(client.call("POST", "/product/upload", body, content_type=FORM))
+
+
+@often
+@given(filename=st.text(st.characters(exclude_characters='\r\n"', codec="utf-8"), max_size=40))
+def test_any_file_name_is_kept_or_refused_and_can_be_sent_back(uploader, filename):
+    parts = [text_part("product", "my-lib"), text_part("version", "named")]
+    body = multipart([*parts, file_part(b"x", filename=filename)])
+    answer = uploader.call("POST", "/product/upload", body, content_type=FORM)
+    check(answer)
+    assert answer.status_int in {201, 400}
+    if answer.status_int == 201:
+        name = answer.json["path"].removeprefix("./products/my-lib/named/")
+        assert "/" not in name
+        header = uploader.get("/product/download/my-lib/named").headers["Content-Disposition"]
+        assert header.isascii()
+        assert header.isprintable()
+        uploader.delete("/product/delete/my-lib/named")
+
+
+@often
+@given(token=st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=80))
+def test_any_other_token_is_401(client, token):
+    check(client.like(token).call("GET", "/product/access", status=401))
+
+
+@often
+@given(
+    query=st.dictionaries(st.sampled_from(FIELDS), texts, max_size=4),
+    action=st.sampled_from(["deleteVersion", "deleteToken", "addToken"]),
+)
+def test_any_query(client, query, action):
+    pairs = "&".join(
+        f"{name}={quote_from_bytes(value.encode('utf-8', 'surrogatepass'), safe='')}"
+        for name, value in query.items()
+        if value != "v1"
+    )
+    check(client.call("DELETE", f"/product/modify/{action}?{pairs}"))

@@ -1,0 +1,313 @@
+"""Uploads: section 5, checks 25 to 31, and what is left of those that fail."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hubrepo.kernel.accounts.services import Limits
+from hubrepo.kernel.base import now
+from tests.support.artifacts import assert_refused, caller, kept, sha256
+from tests.support.contract import file_part, multipart, text_part
+from tests.support.hub import Hub
+
+FORM = "multipart/form-data; boundary=frontier"
+NAMED = (text_part("product", "my-lib"), text_part("version", "v1"))
+UPLOAD = "/product/upload"
+LIMIT = 5000
+
+
+def post(client, *parts, content_type=FORM):
+    return client.call("POST", UPLOAD, multipart(parts), content_type=content_type)
+
+
+class TestUpload:
+    def test_its_bytes_are_told_by_their_sum(self, usr, my_lib):
+        """Check 25."""
+        content = bytes(range(256)) * 300
+        told = usr.put(my_lib, "v1.0.0", content, "my-lib.tar.gz")
+        path = "./products/my-lib/v1.0.0/my-lib.tar.gz"
+        checksum = f"sha256:{sha256(content)}"
+        named = {"product": my_lib, "version": "v1.0.0"}
+        assert told == {**named, "path": path, "checksum": checksum, "size": len(content)}
+        shown = usr.product()["versions"]["v1.0.0"]
+        assert (shown["path"], shown["checksum"]) == (path, checksum)
+        assert usr.fetched(my_lib, "v1.0.0") == content
+
+    def test_a_version_never_changes(self, usr, my_lib):
+        """Check 26."""
+        usr.put(my_lib, "v1", b"first")
+        for content in (b"other", b"first"):
+            assert_refused(
+                usr.form({"product": my_lib, "version": "v1"}, ("x", content)), 409, "v1"
+            )
+        assert usr.fetched(my_lib, "v1") == b"first"
+        assert kept(usr) == {sha256(b"first")}
+
+    def test_versions_that_differ_in_case_are_two(self, usr, my_lib):
+        usr.put(my_lib, "v1", b"small")
+        usr.put(my_lib, "V1", b"large")
+        assert [usr.fetched(my_lib, each) for each in ("v1", "V1")] == [b"small", b"large"]
+
+    def test_an_empty_file_is_a_version(self, usr, my_lib):
+        """Check 30."""
+        assert usr.put(my_lib, "v1", b"")["size"] == 0
+        assert usr.fetched(my_lib, "v1") == b""
+
+    @pytest.mark.usefixtures("my_lib")
+    def test_the_order_of_fields_does_not_matter(self, usr):
+        parts = [*NAMED, file_part(b"x")]
+        for number, order in enumerate([(0, 1, 2), (2, 1, 0), (1, 2, 0)]):
+            ordered = [parts[each] for each in order]
+            ordered[order.index(1)] = text_part("version", f"v{number}")
+            assert post(usr, *ordered).status_int == 201
+
+    @pytest.mark.usefixtures("my_lib")
+    def test_the_type_of_a_form_has_no_case(self, usr):
+        kind = FORM.replace("multipart/form", "Multipart/FORM")
+        assert post(usr, *NAMED, file_part(b"x"), content_type=kind).status_int == 201
+
+
+class TestMalformed:
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            (),
+            (NAMED[1], file_part(b"x")),
+            (NAMED[0], file_part(b"x")),
+            NAMED,
+            (*NAMED, text_part("file", "x")),
+            (*NAMED, file_part(b"x", name="File")),
+            (*NAMED, file_part(b"x", filename="")),
+            (NAMED[0], text_part("version", ""), file_part(b"x")),
+            (text_part("product", ""), NAMED[1], file_part(b"x")),
+            (file_part(b"my-lib", name="product"), NAMED[1], file_part(b"x")),
+            (*NAMED, file_part(b"x"), text_part("checksum", "")),
+            (*NAMED, file_part(b"x"), text_part("checksum", "md5:" + "0" * 32)),
+            (*NAMED, file_part(b"x"), text_part("checksum", "0" * 63)),
+        ],
+        ids=str,
+    )
+    @pytest.mark.usefixtures("my_lib")
+    def test_what_is_not_whole_is_400(self, usr, parts):
+        """Check 27."""
+        assert_refused(post(usr, *parts), 400)
+        assert (usr.versions(), kept(usr)) == ([], set())
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "text/plain",
+            "",
+            "multipart/mixed",
+        ],
+    )
+    @pytest.mark.usefixtures("my_lib")
+    def test_what_is_no_form_is_400(self, usr, kind):
+        """Check 27."""
+        body = multipart([*NAMED, file_part(b"x")])
+        for each in (body, b"", b"{}"):
+            assert_refused(usr.call("POST", UPLOAD, each, content_type=kind), 400)
+
+    @pytest.mark.usefixtures("my_lib")
+    def test_a_form_that_breaks_off_is_400(self, usr):
+        """Check 27."""
+        body = multipart([*NAMED, file_part(b"content" * 9)])
+        usr.app.lint = False
+        for end in range(0, len(body) - 4, 7):
+            assert_refused(usr.call("POST", UPLOAD, body[:end], content_type=FORM), 400)
+        for kind in ("multipart/form-data", "multipart/form-data; boundary=other"):
+            assert_refused(usr.call("POST", UPLOAD, body, content_type=kind), 400)
+        assert (usr.versions(), kept(usr)) == ([], set())
+
+    @pytest.mark.parametrize(
+        "name", ["../1", "a/b", "", ".x", "-x", "a b", "a" * 129, "ü", "v1\n", "..", "v1/", "a\\b"]
+    )
+    def test_what_is_no_name_is_400(self, usr, my_lib, name):
+        """Check 28."""
+        for fields in ({"product": my_lib, "version": name}, {"product": name, "version": "v1"}):
+            assert_refused(usr.form(fields), 400)
+        assert (usr.versions(), kept(usr)) == ([], set())
+
+    @pytest.mark.parametrize(
+        ("filename", "saved"),
+        [
+            ("../../etc/passwd", "passwd"),
+            ("C:\\files\\a b.zip", "a b.zip"),
+            ("/etc/", None),
+            ("..", None),
+            (".", None),
+            ("a/..", None),
+            ("..\\", None),
+            (".bashrc", ".bashrc"),
+            ("a\tb\x7f", "ab"),
+            ("\x01\x02", None),
+            (".\x01.", None),
+            ("ü" * 127, "ü" * 127),
+            ("ü" * 128, None),
+            ("x" * 255, "x" * 255),
+            ("x" * 256, None),
+            ("CON", "CON"),
+            ("a:b?*<>|", "a:b?*<>|"),
+            ("日本語.tar", "日本語.tar"),
+            ("$(rm -rf)", "$(rm -rf)"),
+        ],
+        ids=ascii,
+    )
+    def test_of_a_file_name_the_last_part_is_kept(self, usr, my_lib, filename, saved):
+        """Check 28."""
+        # In a header of a form a backslash stands for itself.
+        answer = post(usr, *NAMED, file_part(b"x", filename=filename))
+        if saved is None:
+            assert_refused(answer, 400, "file name")
+            assert kept(usr) == set()
+        else:
+            assert answer.status_int == 201, answer.body
+            assert answer.json["path"] == f"./products/my-lib/v1/{saved}"
+            assert usr.fetched(my_lib, "v1") == b"x"
+
+
+class TestRights:
+    def test_it_takes_the_flag_or_an_admin(self, adm, usr, usr2, zusr, zadm, my_lib):
+        """Check 29."""
+        usr.grant(my_lib, usr2, "maintainer", "download", "delete")
+        fields = {"product": my_lib, "version": "v1"}
+        assert_refused(usr2.form(fields), 403)
+        zusr.create("theirs")
+        nowhere = usr.form({**fields, "product": "none"})
+        assert_refused(nowhere, 404)
+        for who, product in ((usr, "theirs"), (adm, "theirs"), (zusr, my_lib), (zadm, my_lib)):
+            answer = who.form({**fields, "product": product})
+            assert (answer.status_int, answer.body) == (404, nowhere.body)
+        assert kept(usr) == kept(zusr) == set()
+        adm.put(my_lib, "v1")
+
+    def test_what_is_malformed_is_said_before_what_is_missing_or_forbidden(self, usr2, my_lib):
+        assert_refused(usr2.form({"product": "none", "version": "../x"}), 400)
+        assert_refused(usr2.form({"product": my_lib, "version": "v1", "checksum": "x"}), 400)
+        assert_refused(usr2.form({"product": my_lib, "version": "v1"}, None), 400)
+
+    def test_whether_there_is_such_a_version_is_told_to_those_who_may_upload(
+        self, usr, usr2, my_lib
+    ):
+        usr.put(my_lib, "v1")
+        for version in ("v1", "v2"):
+            assert_refused(usr2.form({"product": my_lib, "version": version}), 403)
+
+
+class TestChecksum:
+    @pytest.mark.parametrize("template", ["sha256:{}", "{}"])
+    @pytest.mark.parametrize("spell", [str.lower, str.upper])
+    def test_bytes_that_have_it_are_taken(self, usr, my_lib, template, spell):
+        """Check 30."""
+        usr.put(my_lib, "v1", b"x", checksum=template.format(spell(sha256(b"x"))))
+
+    def test_others_are_not(self, usr, my_lib):
+        """Check 30."""
+        fields = {"product": my_lib, "version": "v1", "checksum": f"sha256:{sha256(b'y')}"}
+        assert_refused(usr.form(fields, ("x", b"x")), 400, "checksum", sha256(b"x"))
+        assert (usr.versions(), kept(usr)) == ([], set())
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A hub that takes artifacts of so many bytes."""
+    hub = Hub.below(tmp_path, artifacts__max_upload_bytes=str(LIMIT), uploads__max_size="10")
+    yield hub
+    hub.registry.database.close()
+
+
+def limited(hub, **limits):
+    """A client who has `my-lib`, and whose organisation has limits of its own."""
+    owner = hub.organisation()
+    with hub.registry.database.write() as db:
+        accounts = hub.accounts(db)
+        accounts.set_limits(accounts.organisation(owner.slug), Limits(**limits))
+    client = caller(owner)
+    client.create("my-lib")
+    return client
+
+
+def stages(hub):
+    """What uploads have left that did not end well."""
+    return hub.registry.stores.main.sweep_stages(now(), dry_run=True)
+
+
+class TestLimits:
+    def test_a_file_over_the_limit_is_413_and_leaves_nothing(self, small):
+        """Check 30."""
+        client = limited(small)
+        client.put("my-lib", "v1", b"x" * LIMIT)
+        before = kept(client)
+        for size in (LIMIT + 1, LIMIT * 3, LIMIT + 8 * 1024**2):
+            answer = client.form({"product": "my-lib", "version": "v2"}, ("x", b"y" * size))
+            assert_refused(answer, 413, str(LIMIT))
+        assert (client.versions(), kept(client), stages(small)) == (["v1"], before, 0)
+
+    def test_what_says_itself_that_it_is_too_long_is_not_read(self, small):
+        client = limited(small)
+        client.app.lint = False
+
+        class Unread:
+            def read(self, *_):
+                raise AssertionError("somebody reads")
+
+        environ = {"CONTENT_LENGTH": str(10**12), "wsgi.input": Unread(), "CONTENT_TYPE": FORM}
+        answer = client.app.request(
+            UPLOAD, method="POST", environ={**client.app.extra_environ, **environ}, status=413
+        )
+        assert_refused(answer, 413)
+
+    def test_an_organisation_s_own_limit_goes_before(self, small):
+        for own in (LIMIT // 2, LIMIT * 2):
+            client = limited(small, max_upload_size=own)
+            client.put("my-lib", "v1", b"x" * own)
+            fields = {"product": "my-lib", "version": "v2"}
+            assert_refused(client.form(fields, ("x", b"x" * (own + 1))), 413)
+
+    def test_0_is_no_limit(self, tmp_path):
+        hub = Hub.below(tmp_path, artifacts__max_upload_bytes="0", uploads__max_size="10")
+        limited(hub).put("my-lib", "v1", b"x" * 300_000)
+        hub.registry.database.close()
+
+    def test_more_than_there_is_room_for_is_413_and_leaves_nothing(self, small):
+        client = limited(small, max_stored_bytes=1000)
+        client.put("my-lib", "v1", b"x" * 600)
+        answer = client.form({"product": "my-lib", "version": "v2"}, ("x", b"y" * 600))
+        assert_refused(answer, 413, "1000")
+        assert (client.versions(), stages(small)) == (["v1"], 0)
+        # What is there already takes no room, and what is deleted gives its own back.
+        client.put("my-lib", "v2", b"x" * 600)
+        client.delete("/product/delete/my-lib")
+        client.create("my-lib")
+        client.put("my-lib", "v1", b"y" * 600)
+
+    def test_no_refused_upload_leaves_a_stage(self, small):
+        client = limited(small)
+        client.put("my-lib", "v1")
+        other = caller(client)
+        assert_refused(client.form({"product": "my-lib", "version": "v1"}), 409)
+        assert_refused(client.form({"product": "my-lib", "version": ".."}), 400)
+        assert_refused(client.form({"product": "none", "version": "v1"}), 404)
+        assert_refused(other.form({"product": "my-lib", "version": "v2"}), 403)
+        body = multipart([*NAMED, file_part(b"content" * 99)])[:-20]
+        assert_refused(client.call("POST", UPLOAD, body, content_type=FORM), 400)
+        assert (kept(client), stages(small)) == ({sha256(b"content")}, 0)
+
+
+@pytest.fixture(scope="module")
+def anybody(hub):
+    """A token that has `my-lib`."""
+    client = caller(hub.organisation())
+    client.create("my-lib")
+    return client
+
+
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@given(content=st.binary(max_size=5000))
+def test_any_bytes_come_back_as_they_were(anybody, content):
+    told = anybody.put("my-lib", "v1", content)
+    assert told["checksum"] == f"sha256:{sha256(content)}"
+    assert anybody.fetched("my-lib", "v1") == content
+    anybody.delete("/product/delete/my-lib/v1")

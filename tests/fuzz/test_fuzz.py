@@ -1,0 +1,66 @@
+"""The readers of foreign bytes, fuzzed: what they begin with in every build, the hunt in `make torture`.
+
+An input that something was found with is kept in `FOUND`, by its target. To look on for longer:
+`FUZZ=600 pytest -m torture tests/fuzz`, or `python -m tests.fuzz.run TARGET FOLDER` until something is
+found.
+"""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.targets import TARGETS
+from tests.support.process import PROJECT
+
+# Seconds for each; those that have more to reach have more. With their starts it is about four minutes.
+SECONDS = {"archives": 30, "uploads": 30, "built": 30, "package-toml": 20}
+OTHERS = 8
+
+# What was wrong before, in the words of those who looked.
+FOUND: dict[str, list[bytes]] = {name: [] for name in TARGETS}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_a_fuzzer_begins_with_and_what_was_found_holds(name: str) -> None:
+    target, seeds = TARGETS[name]
+    for data in (*seeds(), *FOUND[name]):
+        target(data)
+
+
+@pytest.fixture(scope="module")
+def atheris() -> None:
+    """The fuzzer. Where there is none a test is skipped, but not in CI."""
+    if importlib.util.find_spec("atheris") is None:
+        reason = (
+            "there is no atheris (pip install 'atheris~=3.0'; Linux on x86_64, Python 3.11 to 3.13)"
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_fuzzer_finds_nothing(
+    atheris: None, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = int(os.environ.get("FUZZ", SECONDS.get(name, OTHERS)))
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "tests.fuzz.run", name, str(tmp_path / "corpus"),
+            f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=600", "-max_len=16384",
+            f"-artifact_prefix={tmp_path}/", "-print_final_stats=1",
+        ],
+        cwd=PROJECT, capture_output=True, text=True, errors="replace", timeout=seconds + 240, check=False,
+    )  # fmt: skip
+    found = [path.read_bytes() for path in tmp_path.iterdir() if path.is_file()]
+    assert (done.returncode, found) == (0, []), done.stderr[-6000:]
+    tried = re.search(r"number_of_executed_units: +(\d+)", done.stderr)
+    assert tried is not None
+    with capsys.disabled():
+        print(f"\n{name}: {tried[1]} inputs in {seconds} s", end="")

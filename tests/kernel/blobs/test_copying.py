@@ -1,0 +1,150 @@
+"""Blobs move between stores whole or not at all, and copying can be stopped and begun again."""
+
+import hashlib
+import random
+from functools import partial
+
+import pytest
+
+from hubrepo.kernel.blobs import BlobDamaged, BlobMissing, copy_blob, copy_store, key_of, open_store
+from hubrepo.kernel.blobs.stores import DiskStore, MemoryStore, StoreUnavailable
+from tests.contracts.store import FUTURE, content_of, put
+from tests.support.filled import s3_url
+
+# Another store is one line more.
+MAKERS = {
+    "disk": lambda _request, folder: DiskStore(str(folder)),
+    "memory": lambda _request, _folder: MemoryStore(),
+    "s3": lambda request, _folder: open_store(s3_url(request.getfixturevalue("s3"))),
+}
+GUIDS = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210")
+
+
+@pytest.fixture(params=MAKERS)
+def source(request, tmp_path):
+    return MAKERS[request.param](request, tmp_path / "source")
+
+
+@pytest.fixture(params=MAKERS)
+def target(request, tmp_path):
+    return MAKERS[request.param](request, tmp_path / "target")
+
+
+@pytest.fixture
+def blobs(source):
+    """Thirty blobs of two organisations, by their keys."""
+    rng = random.Random(3)
+    found = {}
+    for number in range(30):
+        content = rng.randbytes(rng.randrange(5000))
+        key = key_of(GUIDS[number % 2], hashlib.sha256(content).hexdigest())
+        put(source, key, content)
+        found[key] = content
+    return found
+
+
+def all_of(store):
+    return {stored.key: content_of(store, stored.key) for stored in store.list()}
+
+
+def test_every_blob_is_copied_and_nothing_else(source, target, blobs):
+    put(source, "notes.txt", b"mine")
+    told = []
+    done = copy_store(source, target, tell=told.append)
+    assert all_of(target) == blobs
+    assert (done.blobs, done.size, done.present, done.strange, done.damaged) == (
+        30,
+        sum(map(len, blobs.values())),
+        0,
+        1,
+        [],
+    )
+    assert sum(told) == done.size
+    assert target.sweep_stages(FUTURE) == 0
+
+
+def test_what_is_there_already_is_not_copied_again(source, target, blobs):
+    for key in list(blobs)[:12]:
+        put(target, key, blobs[key])
+    done = copy_store(source, target)
+    assert (done.blobs, done.present) == (18, 12)
+    assert all_of(target) == blobs
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 7, 29])
+def test_it_can_be_stopped_anywhere_and_begun_again(source, target, blobs, fails_at, monkeypatch):
+    real, calls = target.promote, []
+
+    def promote(stage, key):
+        calls.append(key)
+        if len(calls) > fails_at:
+            raise StoreUnavailable
+        real(stage, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, "promote", promote)
+        with pytest.raises(StoreUnavailable):
+            copy_store(source, target)
+    there = all_of(target)
+    assert len(there) == fails_at
+    assert there.items() <= blobs.items()
+    done = copy_store(source, target)
+    assert (done.blobs, done.present) == (30 - fails_at, fails_at)
+    assert all_of(target) == blobs
+    assert target.sweep_stages(FUTURE) == 0
+
+
+def test_a_damaged_blob_is_named_and_not_copied(source, target, blobs):
+    flipped, cut = sorted(blobs)[:2]
+    put(source, flipped, b"x" * len(blobs[flipped]))
+    put(source, cut, blobs[cut][:-1])
+    done = copy_store(source, target)
+    assert (done.damaged, done.blobs) == ([flipped, cut], 28)
+    assert not {flipped, cut} & set(all_of(target))
+
+
+def test_a_good_copy_is_not_replaced_by_a_damaged_original(source, target, blobs):
+    copy_store(source, target)
+    key = min(blobs)
+    put(source, key, b"cut")
+    assert copy_store(source, target).damaged == [key]
+    assert all_of(target) == blobs
+
+
+def test_another_size_is_mended_at_once_and_the_same_size_by_reading(source, target, blobs):
+    copy_store(source, target)
+    cut, flipped = sorted(blobs, key=lambda key: -len(blobs[key]))[:2]
+    put(target, cut, blobs[cut][:-1])
+    put(target, flipped, b"x" * len(blobs[flipped]))
+    assert copy_store(source, target).blobs == 1
+    assert content_of(target, cut) == blobs[cut]
+    done = copy_store(source, target, deep=True)
+    assert (done.blobs, done.present) == (1, 29)
+    assert all_of(target) == blobs
+
+
+def test_a_blob_that_goes_meanwhile_is_nobodys_loss(source, target, blobs, monkeypatch):
+    key = min(blobs)
+    real = source.open
+
+    def open_file(asked, *rest):
+        if asked == key:
+            source.delete(key)
+        return real(asked, *rest)
+
+    monkeypatch.setattr(source, "open", open_file)
+    done = copy_store(source, target)
+    assert (done.blobs, done.damaged) == (29, [])
+
+
+def test_one_blob_is_proved_on_the_way(source, target, blobs):
+    key = max(blobs, key=lambda each: len(blobs[each]))
+    assert copy_blob(partial(source.open, key), target, key) == len(blobs[key])
+    with pytest.raises(BlobDamaged):
+        copy_blob(partial(source.open, key), target, key_of(GUIDS[0], "a" * 64))
+    with pytest.raises(BlobDamaged):
+        copy_blob(partial(source.open, key), target, "../../etc/passwd")
+    with pytest.raises(BlobMissing):
+        copy_blob(partial(source.open, key_of(GUIDS[0], "b" * 64)), target, key)
+    assert all_of(target) == {key: blobs[key]}
+    assert target.sweep_stages(FUTURE) == 0

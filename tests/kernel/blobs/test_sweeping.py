@@ -1,0 +1,251 @@
+"""Released bytes are removed without a lock, and never those that somebody puts again."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import select, text, update
+
+import hubrepo
+from hubrepo.kernel.base import now
+from hubrepo.kernel.blobs import Blob, StoreUnavailable, doom, hold, sweep, tidy
+from hubrepo.kernel.blobs.stores import MemoryStore
+from hubrepo.kernel.blobs.sweeping import LEAVING_LASTS
+from tests.support.archives import package_zip, page_zip
+from tests.support.contract import statements
+from tests.support.filled import EVERY_DATABASE, EVERY_STORE, findings, keys_of, make_hub
+from tests.support.publishers import until
+
+TEXT = "the same again"
+# Made once, for an archive tells when it was made.
+ARCHIVE = page_zip("site", {"index.html": TEXT})
+
+
+@pytest.fixture(params=EVERY_DATABASE)
+def database(request):
+    return request.param
+
+
+@pytest.fixture(params=EVERY_STORE)
+def hub(request, tmp_path, database):
+    return make_hub(request, tmp_path / "hub", request.param, database)
+
+
+@pytest.fixture
+def acme(hub):
+    return hub.organisation()
+
+
+def forget_site(acme):
+    """Leave nothing of a page whose archive will come again."""
+    acme.delete("/api/pages/site")
+    acme.call("POST", "/api/pages/site/publications/1/forget", status=204)
+
+
+def tombstone(acme):
+    reason = {"reason": "leaked"}
+    acme.send_json("DELETE", "/api/packages/widget/versions/1", reason, status=200)
+
+
+def while_removing(hub, monkeypatch, act):
+    """Call `act` once, between a blob's leaving and the removal of its bytes."""
+    store = hub.registry.stores.main
+    real, called = store.delete, []
+
+    def delete(key):
+        if not called:
+            called.append(key)
+            act()
+        real(key)
+
+    monkeypatch.setattr(store, "delete", delete)
+    return called
+
+
+def test_bytes_that_come_while_the_same_are_being_removed_are_told_to_come_back(
+    hub, acme, monkeypatch
+):
+    acme.upload("/api/pages", ARCHIVE)
+    answers = []
+
+    def put_again():
+        answers.append(acme.upload("/api/pages", ARCHIVE, status=503))
+
+    called = while_removing(hub, monkeypatch, put_again)
+    forget_site(acme)
+    (answer,) = answers
+    assert called
+    assert answer.headers["Retry-After"] == "1"
+    assert "being removed" in answer.json["detail"]
+    acme.upload("/api/pages", ARCHIVE)
+    assert acme.visit("site/").text == TEXT
+    assert findings(hub) == []
+
+
+def test_nobody_waits_for_a_store_that_removes_bytes(hub, acme, monkeypatch):
+    """Not even on SQLite, where whoever writes holds off all others."""
+    acme.upload("/api/pages", ARCHIVE)
+    called = while_removing(hub, monkeypatch, lambda: acme.publish("widget"))
+    forget_site(acme)
+    assert called
+    assert acme.download("widget", 1)
+    assert findings(hub) == []
+
+
+def test_bytes_that_a_remote_store_may_still_remove_are_not_put_for_a_while(hub, acme, monkeypatch):
+    """A request to remove them may have been lost on the way, or may be carried out late."""
+    store = hub.registry.stores.main
+    acme.upload("/api/pages", ARCHIVE)
+
+    def fail(_key):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(type(store), "is_remote", True)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "delete", fail)
+        forget_site(acme)
+    acme.upload("/api/pages", ARCHIVE, status=503)
+    assert sweep(hub.registry.database, hub.registry.stores) == 0
+    with hub.registry.database.write() as db:
+        db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
+    acme.upload("/api/pages", ARCHIVE)
+    assert acme.visit("site/").text == TEXT
+    assert findings(hub) == []
+
+
+def test_a_disk_that_fails_keeps_nobody_waiting(request, tmp_path, monkeypatch):
+    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
+    acme, store = hub.organisation(), hub.registry.stores.main
+    acme.upload("/api/pages", ARCHIVE)
+
+    def fail(_key):
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "delete", fail)
+        forget_site(acme)
+    acme.upload("/api/pages", ARCHIVE)
+    assert acme.visit("site/").text == TEXT
+
+
+def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
+    acme.publish("widget")
+
+    class Died(BaseException):
+        pass
+
+    def die(_key):
+        raise Died
+
+    database, stores = hub.registry.database, hub.registry.stores
+    with hold(database, "test"):
+        tombstone(acme)
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.main, "delete", die)
+        with pytest.raises(Died):
+            sweep(database, stores)
+    assert findings(hub) == []
+    assert sweep(database, stores) == 0
+    with database.write() as db:
+        db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
+    assert sweep(database, stores) == 1
+    assert keys_of(hub) == []
+
+
+def test_an_answer_does_not_wait_for_all_that_was_released_before(hub, acme, monkeypatch):
+    """It waits for some, and the rest goes on behind it."""
+    for number in range(30):
+        acme.publish_page(f"page-{number}", {"index.html": str(number)})
+    acme.publish("widget")
+    with hold(hub.registry.database, "test"):
+        for number in range(30):
+            acme.delete(f"/api/pages/page-{number}")
+            acme.call("POST", f"/api/pages/page-{number}/publications/1/forget", status=204)
+    go_on = threading.Event()
+    hub.registry.afterwards.call("wait", partial(go_on.wait, 30))
+    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
+    tombstone(acme)
+    assert 0 < len(keys_of(hub)) < 31
+    go_on.set()
+    hub.registry.afterwards.settle()
+    assert keys_of(hub) == []
+
+
+def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
+    """Who counts holds the organisation's row, which others need, until the commit."""
+    store = hub.registry.stores.main
+    real, counted = store.promote, []
+
+    def promote(stage, key):
+        counted.append(sum(each.startswith("UPDATE accounts_organisation") for each in asked))
+        real(stage, key)
+
+    monkeypatch.setattr(store, "promote", promote)
+    with statements(hub) as asked:
+        acme.publish("widget")
+    assert counted == [0]
+    assert sum(each.startswith("UPDATE accounts_organisation") for each in asked) == 1
+    assert findings(hub) == []
+
+
+def test_a_store_that_fails_keeps_nothing_in_another(request, tmp_path, monkeypatch):
+    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
+    hub.registry.stores.add("pages", MemoryStore())
+    acme = hub.organisation()
+    acme.publish("widget")
+    acme.upload("/api/pages", ARCHIVE)
+
+    def fail(_key):
+        raise StoreUnavailable
+
+    with hold(hub.registry.database, "test"):
+        tombstone(acme)
+        forget_site(acme)
+    monkeypatch.setattr(hub.registry.stores.main, "delete", fail)
+    assert sweep(hub.registry.database, hub.registry.stores) == 1
+    assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [])
+
+
+def test_a_start_serves_even_if_it_cannot_tidy(tmp_path, request, monkeypatch, caplog):
+    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
+
+    def fail(*_args, **_options):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(hub.registry.stores.main, "sweep_stages", fail)
+    with pytest.raises(StoreUnavailable):
+        tidy(hub.registry)
+    hubrepo.tidy_at_start(hub.registry)
+    assert "could not tidy" in caplog.text
+
+
+def test_those_who_let_go_of_the_same_blobs_lock_them_in_one_order(request, tmp_path):
+    """Whoever waits for the first has not got the second yet, also if it lies before the first."""
+    hub = make_hub(request, tmp_path / "hub", "memory", "postgresql")
+    acme, database = hub.organisation(), hub.registry.database
+    for number in (1, 2):
+        acme.publish("widget", package_zip("widget", text=str(number)))
+    with database.read() as db:
+        first, second = db.scalars(select(Blob.id).order_by(Blob.id)).all()
+    with database.write() as db:
+        # What is written anew lies at the end.
+        db.execute(update(Blob).where(Blob.id == first).values(created_at=now()))
+
+    def let_go():
+        with database.write() as db:
+            doom(db, [second, first], now())
+
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as db:
+            db.execute(select(Blob.id).where(Blob.id == first).with_for_update())
+            waiting = other.submit(let_go)
+            until(lambda: _is_waited_for(hub))
+            db.execute(select(Blob.id).where(Blob.id == second).with_for_update(nowait=True))
+        waiting.result()
+
+
+def _is_waited_for(hub):
+    with hub.registry.database.read() as db:
+        return db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))

@@ -1,0 +1,45 @@
+"""The name under which something is saved, for all clients and for old ones."""
+
+import re
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubrepo.kernel.serving import disposition, lenient_disposition
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("a.zip", 'attachment; filename="a.zip"'),
+        ("a b;c=d.zip", 'attachment; filename="a b;c=d.zip"'),
+        ('a"b.zip', "attachment; filename=\"a_b.zip\"; filename*=UTF-8''a%22b.zip"),
+        ("a\\b%41", "attachment; filename=\"a_b_41\"; filename*=UTF-8''a%5Cb%2541"),
+        ("ü.zip", "attachment; filename=\"_.zip\"; filename*=UTF-8''%C3%BC.zip"),
+        ("a\r\nX: y", "attachment; filename=\"a__X: y\"; filename*=UTF-8''a%0D%0AX%3A%20y"),
+    ],
+    ids=ascii,
+)
+def test_what_some_misread_comes_first_without_it_and_then_exactly(name, header):
+    assert lenient_disposition(name) == header
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=30))
+def test_the_first_name_is_safe_and_the_last_is_exact(name):
+    header = lenient_disposition(name)
+    assert header.isascii()
+    assert header.isprintable()
+    match = re.fullmatch(
+        r"attachment; filename=\"([^\"\\%]*)\"(; filename\*=UTF-8''([^ ;\"]*))?", header
+    )
+    plain, more, exact = match.groups()
+    assert len(plain) == len(name)
+    assert (unquote(exact) if more else plain) == name
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=30).filter(lambda name: not name.isascii()))
+def test_others_get_the_exact_name_alone(name):
+    header = disposition(name)
+    assert unquote(header.removeprefix("attachment; filename*=utf-8''")) == name

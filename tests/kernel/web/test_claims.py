@@ -1,0 +1,47 @@
+"""What a part claims for a path holds there and below, until a longer claim."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubrepo.kernel.web import Claims
+
+
+@pytest.fixture
+def claims():
+    claims = Claims("nobody's")
+    for path in ("/a", "/a/b/c", "/ab"):
+        claims.add(path, path)
+    return claims
+
+
+@pytest.mark.parametrize(
+    ("path", "holds"),
+    [
+        *(("/a", "/a"), ("/a/", "/a"), ("/a/x", "/a"), ("/a/b", "/a"), ("/a/b/cd", "/a")),
+        *(("/a/b/c", "/a/b/c"), ("/a/b/c/d/e", "/a/b/c"), ("/ab", "/ab"), ("/ab/c", "/ab")),
+        *(("/", "nobody's"), ("", "nobody's"), ("/abc", "nobody's"), ("/A", "nobody's")),
+        *(("a", "nobody's"), ("//a", "nobody's"), ("/x/a", "nobody's")),
+    ],
+)
+def test_the_longest_claim_wins_and_words_are_whole(claims, path, holds):
+    assert claims.at(path) == holds
+
+
+def test_all_that_holds_somewhere_can_be_listed(claims):
+    assert sorted(claims) == ["/a", "/a/b/c", "/ab", "nobody's"]
+
+
+@given(
+    paths=st.lists(st.text("ab/", max_size=5).map(lambda text: f"/{text}"), unique=True),
+    asked=st.text("ab/", max_size=7).map(lambda text: f"/{text}"),
+)
+def test_the_order_of_claims_does_not_matter(paths, asked):
+    found = []
+    for order in (paths, paths[::-1]):
+        claims = Claims(None)
+        for path in order:
+            claims.add(path, path)
+        found.append(claims.at(asked))
+    above = [path for path in paths if asked == path or asked.startswith(f"{path}/")]
+    assert found == [max(above, key=len, default=None)] * 2

@@ -1,0 +1,108 @@
+"""The store is on S3, and S3 is down, silent, full, or breaks off: what those who call the hub see."""
+
+import os
+import threading
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.archives import make_zip, manifest
+from tests.support.hub import Hub
+from tests.support.s3 import S3Server, Wire
+
+IN_TIME = 5.0
+
+
+@pytest.fixture
+def wire(s3):
+    with Wire(s3.endpoint) as wire:
+        yield wire
+
+
+@pytest.fixture
+def hub(s3, wire, tmp_path):
+    blobs = S3Server(wire.endpoint).url(f"{s3.new_bucket()}/hub")
+    hub = Hub.below(tmp_path, blobs=blobs, blobs_in_memory="0")
+    yield hub
+    hub.registry.database.close()
+
+
+@pytest.fixture
+def acme(hub):
+    acme = hub.organisation()
+    acme.publish("widget", large("widget"))
+    acme.publish_page("docs", {"index.html": "<h1>Docs</h1>", "large.bin": os.urandom(200_000)})
+    return acme
+
+
+def large(name: str) -> bytes:
+    return make_zip({"package.toml": manifest(name), "bytes": bytes(200_000)}, compression=0)
+
+
+def unavailable(answer, words="try again"):
+    assert (answer.status_int, answer.headers.get("Retry-After")) == (503, "1")
+    assert words in answer.text or "cannot answer this request" in answer.text
+
+
+DOWNLOAD = "/api/packages/widget/versions/1/download"
+
+
+def test_a_store_that_is_silent_is_503_in_time_and_metadata_is_read_meanwhile(acme, wire):
+    wire.silent = True
+    started = time.monotonic()
+    unavailable(acme.call("GET", DOWNLOAD))
+    assert time.monotonic() - started < IN_TIME
+    started = time.monotonic()
+    for _ in range(5):
+        acme.get("/api/packages/widget")
+        unavailable(acme.call("GET", DOWNLOAD))
+        unavailable(acme.visit("docs/large.bin", status="*"))
+    assert time.monotonic() - started < 1
+    assert acme.hub.app().get("/_ah/health", status=503).json["blobs"] == "failing"
+
+
+def test_a_publish_that_the_store_does_not_take_leaves_nothing_and_comes_through_later(acme, wire):
+    wire.silent = True
+    started = time.monotonic()
+    answer = acme.upload("/api/packages/widget/versions", large("widget"), status=503)
+    assert time.monotonic() - started < IN_TIME
+    unavailable(answer)
+    assert len(acme.get("/api/packages/widget/versions").json) == 1
+    wire.silent = False
+    wire.hang_up()
+    time.sleep(1.1)
+    assert acme.publish("widget", large("widget"))["version"] == 2
+    assert len(acme.download("widget", 2)) > 200_000
+
+
+def test_threads_are_not_all_stuck_waiting(acme, wire):
+    wire.silent = True
+    started = time.monotonic()
+    threads = [threading.Thread(target=acme.call, args=("GET", DOWNLOAD)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - started < IN_TIME
+
+
+def test_bytes_that_break_off_on_the_way_are_503_and_not_half_an_answer(acme, wire):
+    wire.hang_up()
+    wire.cut_after = 100_000
+    unavailable(acme.call("GET", DOWNLOAD))
+    unavailable(acme.visit("docs/large.bin", status="*"))
+    wire.cut_after = None
+    assert len(acme.download("widget", 1)) > 200_000
+
+
+def test_a_store_that_is_full_is_507(acme):
+    def refuse(model, **_):
+        answer = {"Error": {"Code": "QuotaExceeded"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, model.name)
+
+    events = acme.hub.registry.stores.main.filesystem.bucket.client.meta.events
+    events.register("before-call.s3.PutObject", refuse)
+    assert "full" in acme.publish("widget", large("widget"), status=507)["detail"]
+    events.unregister("before-call.s3.PutObject", refuse)
+    assert acme.publish("widget", large("widget"))["version"] == 2

@@ -1,0 +1,37 @@
+"""`hubrepo gc --grace 0`, again and again in one process, until it is told to end; then what it did.
+
+python collector.py INI
+"""
+
+import signal
+import sys
+import threading
+from collections import Counter
+from datetime import timedelta
+
+from sqlalchemy.exc import OperationalError
+
+from hubrepo.cli import Command
+from hubrepo.kernel.base import now
+from hubrepo.kernel.blobs import adopt_orphans, tidy
+
+
+def main(ini: str) -> None:
+    """Collect until SIGTERM. Prints figures, `name=count;…`."""
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    registry, done = Command(ini).prepared(), Counter[str]()
+    while not over.is_set():
+        done["rounds"] += 1
+        try:
+            orphans = adopt_orphans(registry.database, registry.stores, now())
+            done["adopted"] += orphans.adopted
+            done.update(tidy(registry, timedelta(0)))
+        except OperationalError:
+            # Others were writing for as long as anybody waits: the next round does it.
+            done["busy"] += 1
+    print(";".join(f"{name}={count}" for name, count in done.items()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

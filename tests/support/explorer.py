@@ -1,0 +1,253 @@
+"""Schemathesis over a hub: requests made of its description, and what it says of the answers.
+
+It reads `/api/openapi.json` from a hub that listens, as anybody may, and makes requests that fit it and
+requests that do not. A `World` sees to it that those that fit find what they speak of: a package with
+versions, a page with publications, a product with an artifact, an archive whose manifest is right. So they
+get further than 404.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import quote, unquote
+
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.engine import from_schema
+from schemathesis.hooks import unregister
+from webtest.http import StopableWSGIServer
+
+from tests.support.archives import package_zip, page_zip
+from tests.support.hub import Client, Hub
+
+# A tombstone is a state, like a conflict: requests meet it, whether they fit the description or not.
+FITTING = ["2xx", "3xx", "401", "403", "404", "409", "410", "429", "5xx"]
+UNFITTING = ["400", "401", "403", "404", "405", "409", "410", "413", "415", "422", "429", "5xx"]
+# OPTIONS is answered everywhere, as the introduction says once for all.
+QUERY = ParameterLocation.QUERY
+UNEXPECTED_METHODS = ["get", "post", "put", "delete", "patch", "trace"]
+
+
+@dataclass
+class World:
+    """What there is in the organisation of `client`, and keeps being there."""
+
+    client: Client
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def complete(self, case: Any) -> None:
+        """Make a request that fits the description one that finds what it speaks of."""
+        path, wanted = case.operation.path, next(self._numbers)
+        case.freeze_metadata()
+        # Some ask for whatever came to mind.
+        if case.path_parameters and not _is_negative(case, ParameterLocation.PATH) and wanted % 5:
+            found = self._found(case.method, path, wanted)
+            case.path_parameters = {
+                name: found.get(name, value) for name, value in case.path_parameters.items()
+            }
+        if case.meta is None or case.meta.generation.mode.is_positive:
+            self._fill(case, path, wanted)
+        if "/modify/delete" in path and not case.body and not _is_negative(case, QUERY):
+            # What no body says the query does.
+            case.query = self._artifact(path, wanted)
+        # Its own key is not what it shall try to revoke.
+        prefix = self.client.key.split("_")[1]
+        if case.method == "DELETE" and prefix in str(case.path_parameters.get("prefix")):
+            case.path_parameters = {"prefix": "kpf_00000000"}
+        # What was put in fits as well as what it took the place of; of bytes that could not be seen.
+        for location in list(case.meta.components) if case.meta is not None else ():
+            case.meta.clear_dirty(location)
+
+    def _found(self, method: str, path: str, number: int) -> dict[str, object]:
+        if "/packages/" in path:
+            return self._package(method, path, number)
+        if "/pages/" in path:
+            return self._page(method, number)
+        if "/keys/" in path:
+            return {"prefix": self.client.hub.issue_key(self.client.slug)[:12]}
+        if path.startswith(("/product/", "/fetch/", "/prune/")):
+            return self._artifact(path, number)
+        if "/members/" in path:
+            user = f"user-{self.client.slug}"
+            self.client.hub.issue_key(self.client.slug, user)
+            return {"username": user}
+        return {}
+
+    def _package(self, method: str, path: str, number: int) -> dict[str, object]:
+        if method == "GET":
+            # What is only read may have been there before.
+            name = "library"
+            latest = self.client.call("GET", f"/api/packages/{name}/aliases/latest")
+            is_there = latest.status_code == 200
+            version = latest.json["version"] if is_there else self._publish(name)
+            return {"name": name, "version": version, "alias": "latest"}
+        name = f"gadget-{number % 3}"
+        version = self._publish(name)
+        if "{alias}" in path:
+            target = f"/api/packages/{name}/aliases/stable"
+            self.client.send_json("PUT", target, {"version": version})
+        return {"name": name, "version": version, "alias": "stable"}
+
+    def _page(self, method: str, number: int) -> dict[str, object]:
+        path = "site/kept" if method == "GET" else f"site/p{number % 3}"
+        page = self.client.call("GET", f"/api/pages/{path}")
+        if method != "GET" or page.status_code != 200 or page.json["publication"] < 2:
+            self.client.publish_page(path)
+            last = self.client.publish_page(path)["publication"]
+        else:
+            last = page.json["publication"]
+        past = {"publication": last - 1, "other": last}
+        return {"slug": self.client.slug, "address": f"{path}/index.html", "path": path, **past}
+
+    def _artifact(self, path: str, number: int) -> dict[str, object]:
+        """A product with a version, and a token that has a grant there, by its digest."""
+        admin, product = self.client.artifacts, f"product-{number % 3}"
+        admin.send_json("PUT", "/product/create", {"name": product}, "*")
+        admin.put(product, "v1", status="*")
+        token = self.client.token()
+        admin.grant(product, token, "download")
+        if path.startswith(("/fetch/", "/prune/")):
+            return {"token": token.key}
+        if path.endswith("deleteVersion"):
+            return {"product": product, "version": "v1"}
+        if path.endswith("Token"):
+            return {"product": product, "token": token.digest}
+        is_new = path == "/product/upload"
+        return {"product": product, "version": f"v1.{number}" if is_new else "v1"}
+
+    def _publish(self, name: str) -> int:
+        address = f"/api/packages/{quote(name)}/versions"
+        answer = self.client.upload(address, package_zip(name), status="*")
+        number: int = answer.json.get("version", 1)
+        return number
+
+    def _fill(self, case: Any, path: str, number: int) -> None:
+        if case.query:
+            # What a cursor is the hub alone knows.
+            case.query = {key: value for key, value in case.query.items() if key != "cursor"}
+        fitting = {"If-Match": "*", "Range": "bytes=0-1", "Idempotency-Key": f"request-{number}"}
+        case.headers.update({name: fitting[name] for name in fitting if name in case.headers})
+        if isinstance(case.body, dict):
+            case.body = self._filled(dict(case.body), case, path, number)
+
+    def _filled(
+        self, body: dict[str, object], case: Any, path: str, number: int
+    ) -> dict[str, object]:
+        name = unquote(str(case.path_parameters.get("name")))
+        if path.startswith("/product/") and "product" in body:
+            body.pop("checksum", None)
+            body.update(self._artifact(path, number))
+        elif "file" in body:
+            is_page = path == "/api/pages"
+            body["file"] = page_zip(f"site/p{number % 3}") if is_page else package_zip(name)
+            # There is no such ancestor, and who comes first is first.
+            body.pop("forked_from", None)
+            body.pop("parent_version", None)
+        if "version" in body and path.endswith("{alias}"):
+            body["version"] = self._publish(name)
+        if "publication" in body:
+            body["publication"] = 1
+        if body.get("expires_at"):
+            body["expires_at"] = "2126-01-31T12:00:00Z"
+        # A form has no null.
+        is_json = case.media_type == "application/json"
+        return {key: value for key, value in body.items() if is_json or value is not None}
+
+
+def _is_negative(case: Any, location: ParameterLocation) -> bool:
+    return case.meta is not None and case.meta.is_negative_at(location)
+
+
+@dataclass
+class Report:
+    """What came of it: how often each operation was answered with each status, and what was wrong."""
+
+    answers: dict[str, Counter[int]] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+        return sum(each.total() for each in self.answers.values())
+
+    def note(self, event: Any) -> None:
+        """Keep what an event of the engine tells."""
+        if (recorder := getattr(event, "recorder", None)) is not None:
+            answers = self.answers.setdefault(recorder.label, Counter())
+            for each in recorder.interactions.values():
+                if each.response is not None:
+                    answers[each.response.status_code] += 1
+            for checks in recorder.checks.values():
+                self.complaints += [
+                    f"{recorder.label}: {each.name}: {told.failure.title}: {told.failure.message}\n"
+                    f"{told.code_sample}"
+                    for each in checks
+                    if (told := each.failure_info) is not None
+                ]
+        elif (error := getattr(event, "value", getattr(event, "exception", None))) is not None:
+            self.complaints.append(f"{getattr(event, 'label', 'fatal')}: {error!r}")
+
+
+@contextmanager
+def listening(hub: Hub) -> Iterator[str]:
+    """The URL of a hub of this process."""
+    server = StopableWSGIServer.create(hub.wsgi, host="127.0.0.1", threads=4)
+    try:
+        yield server.application_url.rstrip("/")
+    finally:
+        server.shutdown()
+        server.runner.join()
+
+
+@contextmanager
+def completed_by(world: World) -> Iterator[None]:
+    """Every request passes `world` before it is sent."""
+
+    def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+        world.complete(case)
+
+    schemathesis.hook(before_call)
+    try:
+        yield
+    finally:
+        unregister(before_call)
+
+
+def explore(
+    hub: Hub, *, examples: int, seed: int | None = None, paths: str = "", seconds: int | None = None
+) -> Report:
+    """Call a hub by its own description: the same requests for the same seed, and without one.
+
+    `examples` for each operation and phase, of the `paths` that match; for so many `seconds` at most.
+    """
+    client = hub.organisation()
+    report, world = Report(), World(client)
+    config = schemathesis.Config.from_dict(
+        {
+            **({"seed": seed} if seed is not None else {}),
+            "headers": {
+                name.removeprefix("HTTP_").replace("_", "-").title(): value
+                for name, value in client.credentials.items()
+            },
+            "generation": {
+                "max-examples": examples,
+                "deterministic": seed is None,
+                "database": "none",
+            },
+            "checks": {
+                "positive_data_acceptance": {"expected-statuses": FITTING},
+                "negative_data_rejection": {"expected-statuses": UNFITTING},
+            },
+            "phases": {"coverage": {"unexpected-methods": UNEXPECTED_METHODS}},
+            "cache": {"enabled": False},
+            **({"max-time": seconds} if seconds is not None else {}),
+        }
+    )
+    with listening(hub) as url, completed_by(world):
+        schema = schemathesis.openapi.from_url(f"{url}/api/openapi.json", config=config)
+        for event in from_schema(schema.include(path_regex=paths)).execute():
+            report.note(event)
+    return report

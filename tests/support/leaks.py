@@ -1,0 +1,83 @@
+"""Looking for secrets in clear wherever the tests have left something: logs, databases, copies."""
+
+import gzip
+import mmap
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+KEY = re.compile(rb"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
+# What the first start shows, once: tests keep the screen together with the log.
+SHOWN = re.compile(rb'\n    (curl -H "Authorization: Api-Key )?(kpf_[A-Za-z0-9_-]+)')
+
+
+# The raw tokens of artifacts that were given out. Many a number looks like one, so only these are sought.
+ISSUED: set[bytes] = set()
+# Of 48 digits at least three lie at every sixteenth place, one after the other.
+EVERY = 16
+_DIGITS = re.compile(rb"[0-9a-f]{3,}")
+_TOKEN = re.compile(rb"(?=([0-9a-f]{48}))")
+
+
+def note_token(raw: str) -> str:
+    """Let a raw token be a secret from now on; the token."""
+    ISSUED.add(raw.encode())
+    return raw
+
+
+def tokens_in(content: Any) -> set[bytes]:
+    """The tokens that were given out and lie there in clear."""
+    found = set()
+    for each in _DIGITS.finditer(content[::EVERY]):
+        first, last = EVERY * each.start(), EVERY * (each.end() - 1)
+        around = content[max(first - EVERY + 1, 0) : last + 48]
+        found.update(ISSUED.intersection(token[1] for token in _TOKEN.finditer(around)))
+    return found
+
+
+def secrets_below(folder: Path, known: Iterable[bytes] = ()) -> Iterator[str]:
+    """Every file below `folder` that has a key, a token or a known secret in clear; archives are opened.
+
+    The ini files of hubs, and what a server of S3 keeps for itself, may have known ones.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            is_theirs = path.suffix == ".ini" or any("ceph" in each for each in path.parts)
+            for name, content in _contents(path):
+                if not is_theirs and any(content.find(each) >= 0 for each in known):
+                    yield f"{name}: a known secret"
+                for token in tokens_in(content):
+                    yield f"{name}: the token {token[:12].decode()}"
+                if content.find(b"kpf_") < 0:
+                    continue
+                shown = (
+                    {each[2] for each in SHOWN.finditer(content)} if path.suffix == ".log" else ()
+                )
+                for key in {each[0] for each in KEY.finditer(content)}:
+                    if not any(each.startswith(key) for each in shown):
+                        yield f"{name}: {key[:12].decode()}"
+
+
+def _contents(path: Path) -> Iterator[tuple[str, Any]]:
+    """The bytes of a file, and of all that is packed in it."""
+    if path.stat().st_size == 0:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield str(path), content
+        if content[:2] == b"\x1f\x8b":
+            yield f"{path} (gzip)", gzip.decompress(content)
+        elif content[:4] == b"PK\x03\x04":
+            yield from _members(path)
+
+
+def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+    # Some are broken on purpose; an export is not.
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                if member.startswith(("rows/", "organisation.json")):
+                    yield f"{path}!{member}", archive.read(member)
+    except (zipfile.BadZipFile, OSError):
+        return

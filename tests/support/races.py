@@ -1,0 +1,44 @@
+"""What is begun at one moment, and whether it made the database choose a victim."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import event
+
+from tests.support.hub import Hub
+
+DEADLOCK = "40P01"
+
+Result = TypeVar("Result")
+
+
+def at_once(*acts: Callable[[], Result]) -> Sequence[Result]:
+    """What these return, begun at one moment in a thread each."""
+    start = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Result]) -> Result:
+        start.wait()
+        return act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+@contextmanager
+def deadlocks(hub: Hub) -> Iterator[list[str]]:
+    """The statements that were given up meanwhile for another's sake: a second try would hide them."""
+    seen: list[str] = []
+
+    def note(context: Any) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == DEADLOCK:
+            seen.append(str(context.statement))
+
+    engine = hub.registry.database.engine
+    event.listen(engine, "handle_error", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "handle_error", note)

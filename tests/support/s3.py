@@ -1,0 +1,308 @@
+"""Servers of S3 on this machine: moto's, which believes everybody, and Ceph's, which checks signatures.
+
+And a wire to one of them that can be cut, stopped and slowed down.
+"""
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import boto3.session
+import pytest
+
+from tests.support.process import free_port
+
+PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "ceph", "radosgw-admin", "monmaptool")
+HOW_TO_GET_THEM = "apt-get install --no-install-recommends ceph-mon ceph-osd radosgw ceph-common"
+
+KEY, SECRET = "AKIAHUBREPOTESTS", "not-a-secret-0123456789abcdefghijklmnop"
+
+_PATIENCE = 60.0
+_numbers = itertools.count(1)
+
+
+@dataclass
+class S3Server:
+    """An S3 API. `environ` are the credentials that it knows, as AWS tools read them."""
+
+    endpoint: str
+    environ: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+    )
+
+    def url(self, place: str, **parameters: str) -> str:
+        """The URL of a store at `bucket/prefix`."""
+        return f"s3://{place}?{urlencode({'endpoint': self.endpoint, **parameters})}"
+
+    @cached_property
+    def client(self) -> Any:
+        """boto3's own client."""
+        session = boto3.session.Session(KEY, SECRET, region_name=self.environ["AWS_DEFAULT_REGION"])
+        return session.client("s3", endpoint_url=self.endpoint)
+
+    def new_bucket(self) -> str:
+        """A bucket that nobody else uses."""
+        name = f"bucket-{os.getpid()}-{next(_numbers)}-{uuid4().hex[:8]}"
+        self.client.create_bucket(Bucket=name)
+        return name
+
+
+@contextmanager
+def credentials(server: S3Server) -> Iterator[None]:
+    """Within the block this process knows the credentials of `server`, and no others."""
+    own = {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in own:
+            patch.delenv(name)
+        for name, text in server.environ.items():
+            patch.setenv(name, text)
+        # Nobody's own files are read.
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        yield
+
+
+@contextmanager
+def moto() -> Iterator[S3Server]:
+    """moto's server, in a process of its own."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "tests.support.moto_server", "-H", "127.0.0.1", "-p", str(port)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _wait_for(port, [process])
+        yield S3Server(f"http://127.0.0.1:{port}")
+    finally:
+        _end([process])
+
+
+def ceph_is_missing() -> str | None:
+    """Why there is no Ceph here; None if there is."""
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    return f"no {', '.join(absent)}: {HOW_TO_GET_THEM}" if absent else None
+
+
+@contextmanager
+def ceph(folder: Path) -> Iterator[S3Server]:
+    """Ceph's RADOS gateway with one monitor and one disk, all below `folder`, by whoever calls."""
+    cluster = _Ceph(folder, monitor_port=free_port(), port=free_port())
+    try:
+        cluster.start()
+        yield S3Server(f"http://127.0.0.1:{cluster.port}")
+    finally:
+        _end(reversed(cluster.daemons))
+
+
+_CEPH = """[global]
+fsid = {fsid}
+mon host = [v1:127.0.0.1:{monitor_port}]
+mon initial members = a
+public network = 127.0.0.0/8
+auth cluster required = none
+auth service required = none
+auth client required = none
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 8
+osd pool default pgp num = 8
+mon allow pool size one = true
+mon warn on pool no redundancy = false
+mon max pg per osd = 1000
+mon data avail crit = 1
+osd crush chooseleaf type = 0
+osd objectstore = bluestore
+bluestore block size = 21474836480
+osd memory target = 1000000000
+ms bind msgr2 = false
+run dir = {folder}
+admin socket = {folder}/$name.$pid.asok
+log file = {folder}/$name.log
+keyring = {folder}/keyring
+mon data = {folder}/mon
+osd data = {folder}/osd
+[client.rgw.a]
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
+rgw data = {folder}/rgw
+rgw dns name = 127.0.0.1
+"""
+
+
+@dataclass
+class _Ceph:
+    folder: Path
+    monitor_port: int
+    port: int
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Monitor, disk, gateway, and a user: about fifteen seconds."""
+        fsid = "11111111-2222-3333-4444-555555555555"
+        osd = "22222222-2222-3333-4444-555555555555"
+        for name in ("mon", "osd", "rgw"):
+            (self.folder / name).mkdir(parents=True)
+        (self.folder / "keyring").touch()
+        (self.folder / "ceph.conf").write_text(
+            _CEPH.format(
+                fsid=fsid, folder=self.folder, monitor_port=self.monitor_port, port=self.port
+            )
+        )
+        monmap = str(self.folder / "monmap")
+        address = f"[v1:127.0.0.1:{self.monitor_port}]"
+        self._run("monmaptool", "--create", "--addv", "a", address, "--fsid", fsid, monmap)
+        self._run("ceph-mon", "-i", "a", "--mkfs", "--monmap", monmap)
+        self._begin("ceph-mon", "-i", "a", "-f")
+        self._run("ceph", "--connect-timeout", "30", "osd", "new", osd)
+        self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
+        self._begin("ceph-osd", "-i", "0", "-f")
+        self._begin("radosgw", "-n", "client.rgw.a", "-f")
+        _wait_for(self.port, self.daemons)
+        self._run(
+            "radosgw-admin", "-n", "client.rgw.a", "user", "create", "--uid=hub",
+            "--display-name=hub", f"--access-key={KEY}", f"--secret-key={SECRET}",
+        )  # fmt: skip
+
+    @property
+    def _environ(self) -> dict[str, str]:
+        return {**os.environ, "CEPH_CONF": str(self.folder / "ceph.conf")}
+
+    def _run(self, *command: str) -> None:
+        done = subprocess.run(
+            command, env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=_PATIENCE, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+
+    def _begin(self, *command: str) -> None:
+        with (self.folder / "daemons.log").open("ab") as output:
+            self.daemons.append(
+                subprocess.Popen(
+                    command, env=self._environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                )
+            )  # fmt: skip
+
+
+def _wait_for(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        for each in processes:
+            if each.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"{each.args!r} does not serve")
+        time.sleep(0.02)
+
+
+def _end(processes: Any) -> None:
+    for each in processes:
+        each.terminate()
+        try:
+            each.wait(10)
+        except subprocess.TimeoutExpired:
+            each.kill()
+            each.wait()
+
+
+class Wire:
+    """A port that leads to a server, until it is told otherwise. Use it with `with`.
+
+    `silent` takes connections and says nothing on them; `cut_after` breaks each one off once that many
+    bytes have come back; `answer`, where set, is said instead of passing anything on.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        host, _, port = endpoint.removeprefix("http://").partition(":")
+        self._target = (host, int(port))
+        self.silent = False
+        self.cut_after: int | None = None
+        self.answer: bytes | None = None
+        self.connections = 0
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Closing alone would not wake the thread that accepts.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Break off every connection that there is, as a restarted server does."""
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._open = []
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(near)
+            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._target)
+        except OSError:
+            near.close()
+            return
+        self._open.append(far)
+        back = threading.Thread(target=self._pass, args=(far, near, self._back), daemon=True)
+        back.start()
+        self._pass(near, far, lambda data, _: data)
+        back.join()
+
+    def _back(self, data: bytes, sent: int) -> bytes:
+        return data if self.cut_after is None else data[: max(0, self.cut_after - sent)]
+
+    def _pass(
+        self, source: socket.socket, target: socket.socket, cut: Callable[[bytes, int], bytes]
+    ) -> None:
+        sent = 0
+        with suppress(OSError):
+            while data := source.recv(65536):
+                while self.silent:
+                    time.sleep(0.01)
+                    if source.fileno() < 0:
+                        return
+                if self.answer is not None:
+                    (source if cut is not self._back else target).sendall(self.answer)
+                    break
+                part = cut(data, sent)
+                target.sendall(part)
+                sent += len(part)
+                if len(part) < len(data):
+                    break
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()

@@ -1,0 +1,45 @@
+"""Every string that could lead out of a folder, in every parameter of every view, with every method."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.hub import Hub
+from tests.support.intruder import Hole, Intruder, holes
+from tests.support.traversal import STRINGS
+
+pytestmark = pytest.mark.torture
+
+
+def test_no_string_leads_outside_anywhere(
+    hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = holes(hub.registry.methods)
+    told: Counter[int] = Counter()
+    with Intruder(tmp_path, workers=2) as intruder:
+
+        def fill(hole: Hole) -> Counter[int]:
+            before = hole.before
+            here = Hole(hole.method, before, hole.after)
+            with intruder.wire() as wire:
+                return Counter(
+                    intruder.visit(wire, hole.method, here.filled(string)) for string in STRINGS
+                )
+
+        def upload(strings: Sequence[str]) -> Counter[int]:
+            with intruder.wire() as wire:
+                return Counter(one for each in strings for one in intruder.uploads(wire, each))
+
+        with ThreadPoolExecutor(2) as pool:
+            for each in pool.map(fill, places):
+                told += each
+            # Uploads cost more: of these every third string.
+            for each in pool.map(upload, (STRINGS[::6], STRINGS[3::6])):
+                told += each
+        intruder.check_outside()
+    with capsys.disabled():
+        print(f"\n{len(STRINGS)} strings in {len(places)} places: {dict(sorted(told.items()))}")
+    assert not [status for status in told if status >= 500]
