@@ -1,5 +1,7 @@
 # What people type. Everything lives in .venv, made at first need and again when setup.py changes.
 PYTHON ?= python3
+# Tests run in so many processes; each has servers of its own.
+PROCESSES ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -11,7 +13,7 @@ $(READY): setup.py
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-.PHONY: help serve test lint types imports check torture bench clean
+.PHONY: help serve test lint types imports check backends torture bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +22,7 @@ serve: $(READY) ## run the hub at http://127.0.0.1:6543; the first start shows a
 	$(BIN)/hubrepo serve $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## run the tests
-	$(BIN)/pytest -m "not torture"
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "not torture"
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .
@@ -34,8 +36,12 @@ imports: $(READY) ## check who imports whom
 
 check: lint types imports test ## all that must be green before a push
 
-torture: $(READY) ## run the long hunts: kills, load, memory
-	$(BIN)/pytest -m torture
+# What is left out runs on every store and database in `make test` already.
+backends: $(READY) ## run the tests of the hub on PostgreSQL and S3
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --database=postgresql --store=s3 -m "not torture" --ignore-glob='*/test_s3_*' --ignore=tests/kernel/transfer tests/features tests/kernel tests/architecture tests/test_workers.py
+
+torture: $(READY) backends ## run the long hunts: faults, kills, load, fuzzing, memory; and backends
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m torture
 
 bench: $(READY) ## run every benchmark, each beside what it is compared with
 	@for each in bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done

@@ -6,29 +6,16 @@ and idle. The client neither holds the file: it sends from the disk, and drops w
 """
 
 import hashlib
-import re
-from pathlib import Path
 
 from support import MIB, Verdict, folder, publish_file, write_archive
 
 from tests.support.archives import package_zip
+from tests.support.memory import forget_peak, memory
 from tests.support.process import HubProcess, Wire
 
 GIB = 1024 * MIB
 SETTINGS = {"uploads.max_size": str(2 * GIB), "archives.max_expanded": str(2 * GIB)}
 SERVER = {"max_request_body_size": str(3 * GIB)}
-
-
-def memory(pid: int, line: str) -> float:
-    """MiB of the process: `VmRSS` now, `VmHWM` the most since `forget_peak`."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(rf"^{line}:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
-
-
-def forget_peak(pid: int) -> None:
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def warm_up(wire: Wire) -> None:

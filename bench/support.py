@@ -13,7 +13,13 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from tests.support.archives import manifest  # noqa: E402 - found by the line above
-from tests.support.process import FORM_TYPE, Answer, Wire, around_file  # noqa: E402
+from tests.support.process import (  # noqa: E402
+    FORM_TYPE,
+    Answer,
+    Wire,
+    around_file,
+)
+from tests.support.process import free_port as free_port  # noqa: E402 - for those who import this
 
 MIB = 1024**2
 
