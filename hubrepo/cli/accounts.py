@@ -8,10 +8,9 @@ from typing import TextIO
 import click
 
 from hubrepo.cli.command import Command, slug_option
-from hubrepo.cli.tables import date, table
 from hubrepo.kernel.accounts import SCOPES, Limits, NewKey, Organisation, keys_in
 from hubrepo.kernel.audit import events_of
-from hubrepo.kernel.base import now, redact
+from hubrepo.kernel.base import date, now, redact, table
 from hubrepo.kernel.security import check_kinds
 
 quiet_option = click.option("--quiet", is_flag=True, help="Print the key alone.")
@@ -203,7 +202,7 @@ def list_keys(command: Command, slug: str) -> None:
             )
             for key in accounts.keys(accounts.organisation(slug))
         ]  # fmt: skip
-    table(("PREFIX", "STATE", "USER", "SCOPES", "CREATED", "LAST USED", "LABEL"), rows)
+    click.echo(table(("PREFIX", "STATE", "USER", "SCOPES", "CREATED", "LAST USED", "LABEL"), rows))
 
 
 def _state(revoked_at: datetime | None, expires_at: datetime | None) -> str:
@@ -221,7 +220,7 @@ def list_organisations(command: Command) -> None:
     with command.accounts("organisation:list", "organisations") as accounts:
         rows = [_organisation_row(each) for each in accounts.organisations()]
     heads = ("SLUG", "NAME", "CREATED", "BYTES", "MAX UPLOAD", "MAX BYTES", "MAX VERSIONS")
-    table((*heads, "MAX PAGES"), rows)
+    click.echo(table((*heads, "MAX PAGES"), rows))
 
 
 def _organisation_row(organisation: Organisation) -> tuple[str, ...]:
@@ -276,7 +275,7 @@ def list_members(command: Command, slug: str) -> None:
             )
             for each in accounts.members(accounts.organisation(slug))
         ]
-    table(("USER", "ROLE", "STATE", "SINCE"), rows)
+    click.echo(table(("USER", "ROLE", "STATE", "SINCE"), rows))
 
 
 @click.command("add-member")
@@ -349,7 +348,7 @@ def show_log(command: Command, slug: str, limit: int) -> None:
         rows = [
             (date(each.at), each.outcome, each.action, each.subject, each.actor) for each in events
         ]
-    table(("AT", "OUTCOME", "ACTION", "SUBJECT", "ACTOR"), rows)
+    click.echo(table(("AT", "OUTCOME", "ACTION", "SUBJECT", "ACTOR"), rows))
 
 
 COMMANDS = (

@@ -7,7 +7,7 @@ import click
 from hubrepo.features.artifacts.errors import AdminExists
 from hubrepo.features.artifacts.services import TokenService
 from hubrepo.kernel.accounts import AccountService
-from hubrepo.kernel.base import now
+from hubrepo.kernel.base import date, now, table
 
 
 @click.command("issue-artifact-token")
@@ -31,4 +31,21 @@ def issue_token(command: Any, slug: str, admin: bool, label: str, force: bool) -
     click.echo(raw)
 
 
-COMMANDS = (issue_token,)
+@click.command("list-artifact-tokens")
+@click.option("--org", "slug", required=True, help="Slug of the organisation.")
+@click.pass_obj
+def list_tokens(command: Any, slug: str) -> None:
+    """List the tokens for artifacts of an organisation, oldest first, by the digests that prune them."""
+    with command.changing("artifacts:list", f"organisation:{slug}", slug) as (db, log):
+        organisation = AccountService(db, log, now()).organisation(slug)
+        rows = [
+            (
+                each.digest, "yes" if each.admin else "no", date(each.created_at),
+                date(each.last_used_at), each.label,
+            )
+            for each in TokenService(db, organisation.id, log, now()).tokens()
+        ]  # fmt: skip
+    click.echo(table(("DIGEST", "ADMIN", "CREATED", "LAST USED", "LABEL"), rows))
+
+
+COMMANDS = (issue_token, list_tokens)

@@ -36,10 +36,10 @@ class Probe:
         """The answer to come; that of an earlier question, if there is none yet."""
         with self._lock:
             if self._asked is None or self._asked.done():
-                self._asked = Future()
+                asked = Future[object]()
                 # A daemon: it does not keep the process from ending either.
-                thread = Thread(target=self._answer, args=(self._asked,), daemon=True)
-                thread.start()
+                Thread(target=self._answer, args=(asked,), daemon=True).start()
+                self._asked = asked
             return self._asked
 
     def _answer(self, asked: Future[object]) -> None:

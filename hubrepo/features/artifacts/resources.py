@@ -21,7 +21,8 @@ from hubrepo.features.artifacts.errors import (
 from hubrepo.features.artifacts.health import Health, NotWell, is_well
 from hubrepo.features.artifacts.permissions import RIGHTS, SEE, TOKENS
 from hubrepo.features.artifacts.services import ProductService, TokenService, hold_caller
-from hubrepo.features.artifacts.tokens import is_digest, named
+from hubrepo.features.artifacts.tokens import digest_named, is_digest
+from hubrepo.kernel.base import NotFound
 from hubrepo.kernel.blobs import blob_service
 from hubrepo.kernel.db import failure_of
 from hubrepo.kernel.security import OrganisationResource
@@ -31,7 +32,15 @@ AccessList = list[tuple[str, str, tuple[str, ...]]]
 
 
 class ArtifactsResource(OrganisationResource):
-    """A node at the top of the surface: the organisation of the token, without which there is no way in."""
+    """A node at the top of the surface: the organisation of the token, without which there is no way in.
+
+    Raises NotFound for a URL with an encoded slash: it is part of a name, and nothing here has one.
+    """
+
+    def __init__(self, parent: Resource, name: str) -> None:
+        super().__init__(parent, name)
+        if has_encoded_slash(self.request):
+            raise NotFound
 
     @reify
     def catalogue(self) -> Catalogue:
@@ -41,9 +50,9 @@ class ArtifactsResource(OrganisationResource):
     @reify
     def tokens(self) -> TokenService:
         """For changing tokens."""
-        request = self.request
-        hold_caller(request.db, request.identity.token_id)
-        return TokenService(request.db, self.organisation.id, request.audit, request.now)
+        request, owner = self.request, self.organisation.id
+        caller = request.identity.token_id
+        return TokenService(request.db, owner, request.audit, request.now, caller)
 
     @reify
     def products(self) -> ProductService:
@@ -92,10 +101,7 @@ class TokenResource(Resource):
     @property
     def digest(self) -> str:
         """The digest of the token that is meant. Raises TokenNotFound."""
-        if has_encoded_slash(self.request):
-            # It is part of the name, and no token has one.
-            raise TokenNotFound
-        return named(self.__name__)
+        return digest_named(self.__name__)
 
 
 class FetchedToken(TokenResource):
@@ -132,6 +138,12 @@ class PruneResource(ArtifactsResource, Literal):
 class ProductsResource(ArtifactsResource):
     """`/product`."""
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the products that the token may see."""
+        sees_all = self.request.has_permission(SEE, self)
+        return self.catalogue.names(None if sees_all else self.request.identity.token_id)
+
 
 class ProductResource(Resource):
     """A product, and what the caller may do with it."""
@@ -150,7 +162,7 @@ class ProductResource(Resource):
         """The product, and the caller's flags there. Raises ProductNotFound."""
         # Where the body says it, that is read to its end before the database is touched.
         name = self.product_name
-        if schemas.name_in_url(name) is None or has_encoded_slash(self.request):
+        if schemas.name_in_url(name) is None:
             raise ProductNotFound
         return self.artifacts.catalogue.product(name, self.request.identity.token_id)
 

@@ -9,7 +9,7 @@ from hubrepo.features.artifacts.errors import BadArtifact, UploadTooLarge
 from hubrepo.features.artifacts.models import MAX_FILENAME, MAX_NAME
 from hubrepo.features.artifacts.permissions import FLAGS
 from hubrepo.features.artifacts.settings import ArtifactSettings
-from hubrepo.features.artifacts.tokens import is_digest, named
+from hubrepo.features.artifacts.tokens import digest_named, is_digest
 from hubrepo.kernel.accounts import OrganisationRef
 from hubrepo.kernel.base import Invalid, redact
 from hubrepo.kernel.blobs import Stage, read_upload
@@ -93,7 +93,7 @@ def product_wish(request: Any) -> str:
 def grant_wish(request: Any) -> GrantWish:
     """What `addToken` is asked for."""
     body = _object(request)
-    product, digest = _name(body, "product"), named(_text(body, "token"))
+    product, digest = _name(body, "product"), digest_named(_text(body, "token"))
     permissions = body.get("permissions")
     if not isinstance(permissions, dict):
         raise Invalid("'permissions' must be an object")
@@ -113,7 +113,7 @@ def token_at(request: Any) -> TokenAt:
     product, token = _name(body, "product"), _text(body, "token")
     if is_query and not is_digest(token):
         raise Invalid("in the query 'token' must be a digest")
-    return TokenAt(product, named(token))
+    return TokenAt(product, digest_named(token))
 
 
 def version_at(request: Any) -> VersionAt:
@@ -129,9 +129,11 @@ def upload_wish(
     if (request.content_type or "").lower() != "multipart/form-data":
         raise BadArtifact("an upload is a form, of the type multipart/form-data")
     try:
-        stage, fields, filename = read_upload(request, organisation, limit=settings.limit)
+        stage, fields, filename, skipped = read_upload(request, organisation, limit=settings.limit)
     except FileTooLarge as error:
         raise UploadTooLarge(error.message) from None
+    if "checksum" in skipped:
+        raise BadArtifact("'checksum' must be text, not a file")
     wish = UploadWish(_name(fields, "product"), _name(fields, "version"), _base(filename), stage)
     _check(fields.get("checksum"), stage)
     return wish

@@ -4,10 +4,10 @@ Whoever changes something below a product holds the product's row, so that it is
 whoever gives a token something, the token's.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, select, update
+from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from hubrepo.features.artifacts import errors, events
@@ -15,7 +15,7 @@ from hubrepo.features.artifacts.catalogue import ProductFacts
 from hubrepo.features.artifacts.models import MAX_LABEL, Grant, Product, ProductVersion, Token
 from hubrepo.features.artifacts.permissions import FLAGS
 from hubrepo.features.artifacts.tokens import digest_of, new_token
-from hubrepo.kernel.accounts import OrganisationRef
+from hubrepo.kernel.accounts import Organisation, OrganisationRef
 from hubrepo.kernel.audit import AuditLog
 from hubrepo.kernel.base import content_hash, is_one_line
 from hubrepo.kernel.blobs import Blob, BlobService, Stage
@@ -43,16 +43,28 @@ def hold_caller(db: Session, token_id: int) -> None:
 
 
 class TokenService:
-    """Changes the tokens of one organisation, and tells the audit."""
+    """Changes the tokens of one organisation, and tells the audit.
 
-    def __init__(self, db: Session, organisation_id: int, audit: AuditLog, now: datetime) -> None:
+    `caller`, the id of the token that asks for it, must still be there: else TokenRefused is raised.
+    """
+
+    def __init__(
+        self,
+        db: Session,
+        organisation_id: int,
+        audit: AuditLog,
+        now: datetime,
+        caller: int | None = None,
+    ) -> None:
         self._db, self._organisation_id = db, organisation_id
-        self._audit, self._now = audit, now
+        self._audit, self._now, self._caller = audit, now, caller
 
     def issue(self, *, admin: bool, label: str = "") -> str:
         """A new raw token, for the only time. Raises BadLabel."""
         if len(label) > MAX_LABEL or not is_one_line(label):
             raise errors.BadLabel
+        if self._caller is not None:
+            hold_caller(self._db, self._caller)
         raw = new_token()
         digest = digest_of(raw)
         self._db.add(
@@ -69,15 +81,28 @@ class TokenService:
         return raw
 
     def has_admin(self) -> bool:
-        """Whether the organisation has an admin token."""
+        """Whether the organisation has an admin token, and until the transaction ends nobody else asks."""
+        owner = select(Organisation.id).where(Organisation.id == self._organisation_id)
+        self._db.execute(owner.with_for_update(key_share=True))
         admins = select(Token.id).where(Token.organisation_id == self._organisation_id, Token.admin)
         return bool(self._db.scalar(select(exists(admins))))
 
+    def tokens(self) -> Sequence[Token]:
+        """All tokens, oldest first."""
+        own = select(Token).where(Token.organisation_id == self._organisation_id)
+        return self._db.scalars(own.order_by(Token.id)).all()
+
     def prune(self, digest: str) -> None:
         """Remove a token and its grants, at once and for every process. Raises TokenNotFound."""
-        own = (Token.organisation_id == self._organisation_id, Token.digest == digest)
-        # Whoever grants it something has done so before, or finds it gone.
-        token_id = self._db.scalar(select(Token.id).where(*own).with_for_update())
+        own = Token.organisation_id == self._organisation_id
+        # The caller's too, in one order: two may be pruning one another. And whoever grants the token
+        # something has done so before, or finds it gone.
+        either = or_(Token.digest == digest, Token.id == self._caller)
+        rows = select(Token.digest, Token.id).where(own, either).order_by(Token.id)
+        held = {each.digest: each.id for each in self._db.execute(rows.with_for_update())}
+        if self._caller is not None and self._caller not in held.values():
+            raise errors.TokenRefused
+        token_id = held.get(digest)
         if token_id is None:
             raise errors.TokenNotFound
         grants = _remove_grants(self._db, Grant.token_id == token_id)

@@ -19,10 +19,12 @@ BITS = 192
 
 # What may not be shown: alone, so that parts of longer numbers are none.
 SECRET = rf"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{{2}}))[0-9a-f]{{{BITS // 4}}}(?![0-9A-Za-z])"
-# What stands where a URL names a token, whatever it looks like: it may be one, mistyped. In a log it ends
-# with the quotes around it. A prefix may stand before it, and a host.
+# What stands where a URL names a token, whatever it looks like: it may be one, mistyped. Such a URL is all
+# of a text, or follows a method; in a log it ends with the quotes around it. A prefix may stand before it, and
+# a host.
 SEGMENT = (
-    r"((?:^| |://[^/ ]*)/+(?:(?!product/|pages/)[^/ ]+/+)?(?:api/+)?(?:fetch|prune)(?:/|%2[fF])+)"
+    r"((?:^|[A-Z] )(?:https?://[^/ ]*)?/+"
+    r"(?:(?!product/|pages/)[^/ ]+/+)?(?:api/+)?(?:fetch|prune)(?:/|%2[fF])+)"
     r".+?(?=\\?\" \d|\n|$)"
 )
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -43,7 +45,7 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
-def named(text: str) -> str:
+def digest_named(text: str) -> str:
     """The digest of the token that somebody names, by its digest or by itself."""
     return text if is_digest(text) else digest_of(text)
 

@@ -126,7 +126,7 @@ def list_versions(context: VersionsResource, request: Any) -> list[object]:
 @view_config(context=VersionsResource, request_method="POST", permission=PUBLISH)
 def publish(context: VersionsResource, request: Any) -> Response:
     """The next version. No row is touched before the upload is checked and copied."""
-    stage, fields, _ = read_upload(request, context.packages.organisation)
+    stage, fields, *_ = read_upload(request, context.packages.organisation)
     wish = schemas.publish_wish(fields, request.registry.package_settings)
     with stage.reader() as file:
         draft = Draft(file, request.registry.archive_limits, request.registry.stores.main.stage)

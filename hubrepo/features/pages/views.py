@@ -41,7 +41,7 @@ def list_pages(context: PagesResource, request: Any) -> list[object]:
 @view_config(context=PagesResource, request_method="POST", permission=PUBLISH)
 def publish(context: PagesResource, request: Any) -> Response:
     """Make an archive live. No row is touched before it is read from end to end."""
-    stage, fields, _ = read_upload(request, context.organisation, PAGES)
+    stage, fields, *_ = read_upload(request, context.organisation, PAGES)
     wish = schemas.publish_wish(fields)
     with stage.reader() as file:
         bundle = Bundle(file, request.registry.archive_limits, wish)

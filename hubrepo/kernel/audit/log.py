@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hubrepo.kernel.audit.models import Event
-from hubrepo.kernel.base import HubError, iso_micros, one_line, redact
+from hubrepo.kernel.base import HubError, iso_micros, one_line, redact, redacted
 
 DONE = "done"
 REFUSED = "refused"
@@ -79,7 +79,7 @@ class AuditLog:
         self._add(refusal, REFUSED, organisation_id)
 
     def _add(self, event: Any, outcome: str, organisation_id: int | None) -> None:
-        details = {each.name: _shown(getattr(event, each.name)) for each in fields(event)}
+        details = {each.name: redacted(getattr(event, each.name)) for each in fields(event)}
         details.pop("action", None)
         details.pop("subject", None)
         self._db.add(
@@ -94,11 +94,6 @@ class AuditLog:
                 request_id=self._request_id,
             )
         )
-
-
-def _shown(value: object) -> object:
-    """A detail without secrets: what strangers may call their things is in it."""
-    return redact(value) if isinstance(value, str) else value
 
 
 def events_of(

@@ -20,14 +20,26 @@ from hubrepo.kernel.base.errors import (
     UnsupportedMedia,
 )
 from hubrepo.kernel.base.ids import new_guid, random_hex, random_text
-from hubrepo.kernel.base.logs import hide, redact
-from hubrepo.kernel.base.names import is_one_line, is_slug, nfc, one_line
+from hubrepo.kernel.base.logs import hide, redact, redacted
+from hubrepo.kernel.base.names import (
+    MOST_MARKS,
+    MOST_SHOWN,
+    has_many_marks,
+    is_one_line,
+    is_slug,
+    nfc,
+    one_line,
+    shown,
+)
 from hubrepo.kernel.base.paging import BadCursor, Page
 from hubrepo.kernel.base.progress import Tell, tell_nobody
 from hubrepo.kernel.base.settings import Line, lines_of, read_section, setting
+from hubrepo.kernel.base.tables import date, table
 from hubrepo.kernel.base.toml import parse_toml
 
 __all__ = [
+    "MOST_MARKS",
+    "MOST_SHOWN",
     "BadCursor",
     "Clock",
     "Conflict",
@@ -48,6 +60,8 @@ __all__ = [
     "UnsupportedMedia",
     "batched",
     "content_hash",
+    "date",
+    "has_many_marks",
     "hide",
     "is_one_line",
     "is_slug",
@@ -63,9 +77,12 @@ __all__ = [
     "random_text",
     "read_section",
     "redact",
+    "redacted",
     "repr_digest",
     "setting",
+    "shown",
     "sync_folder",
+    "table",
     "tell_nobody",
     "write_durably",
 ]

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TextIO
@@ -33,6 +33,17 @@ def redact(text: str) -> str:
     return text
 
 
+def redacted(value: object) -> object:
+    """A JSON value in which every text is redacted. To redact its JSON might cut off more than the text."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(name): redacted(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(each) for each in value]
+    return value
+
+
 class LineFormatter(logging.Formatter):
     """A line for people; tracebacks follow it."""
 
@@ -56,7 +67,7 @@ class JsonFormatter(logging.Formatter):
             line["request_id"] = request_id
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return redact(json.dumps(line, ensure_ascii=False))
+        return json.dumps(redacted(line), ensure_ascii=False)
 
 
 @contextmanager

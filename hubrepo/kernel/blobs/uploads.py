@@ -1,5 +1,6 @@
 """Uploaded files, on their way from a form to a stage."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from hubrepo.kernel.accounts import OrganisationRef
@@ -10,11 +11,15 @@ from hubrepo.kernel.web import read_form
 
 
 class Upload(NamedTuple):
-    """An uploaded file, the text fields that came with it, and what its sender calls it."""
+    """An uploaded file, the text fields that came with it, and what its sender calls it.
+
+    `skipped` are the names of further files, of which nothing is kept.
+    """
 
     stage: Stage
     fields: dict[str, str]
     filename: str
+    skipped: Collection[str]
 
 
 def read_upload(
@@ -34,4 +39,4 @@ def read_upload(
     request.add_finished_callback(lambda _: form.discard())
     if form.file is None:
         raise Invalid("no file provided")
-    return Upload(form.file, form.fields, form.filename)
+    return Upload(form.file, form.fields, form.filename, form.skipped)

@@ -1,9 +1,8 @@
 """Credential → identity → principals; then the access lists of the tree decide."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyramid.authorization import ALL_PERMISSIONS, ACLHelper, Allow, Deny
 
@@ -16,12 +15,11 @@ from hubrepo.kernel.web import Claims, Resource, mounts_of
 Authenticator = Callable[[Any], Identity | None]
 
 
-@dataclass
-class Taken:
+class Taken(NamedTuple):
     """What a path takes for credentials, by name, and the error where none is brought."""
 
+    by_name: dict[str, Authenticator]
     missing: type[Unauthenticated]
-    by_name: dict[str, Authenticator] = field(default_factory=dict)
 
 
 class Authenticators:
@@ -31,9 +29,8 @@ class Authenticators:
     """
 
     def __init__(self) -> None:
-        self._usual = Taken(CredentialsMissing)
+        self._usual = Taken({}, CredentialsMissing)
         self._claims = Claims(self._usual)
-        self._own: dict[str, Taken] = {}
 
     def add(
         self,
@@ -44,10 +41,7 @@ class Authenticators:
     ) -> None:
         """Let `authenticate` recognise callers of `paths`; of all that nobody claims, if there are none."""
         for path in paths:
-            if path not in self._own:
-                self._own[path] = Taken(missing)
-                self._claims.add(path, self._own[path])
-            self._own[path].by_name[name] = authenticate
+            self._claims.add(path, Taken({name: authenticate}, missing))
         if not paths:
             self._usual.by_name[name] = authenticate
 

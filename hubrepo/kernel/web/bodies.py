@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
@@ -46,6 +46,9 @@ class Sink(Protocol):
 # A text, which may lack its end (or it would be looked for again and again), and what goes before values.
 _TEXT_OR_MARK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
 
+# As older clients send names that are not ASCII, although RFC 7578 forbids it in forms.
+_EXTENDED_FILENAME = re.compile(r";\s*filename\*\s*=\s*utf-8'[^';]*'([^;\s]*)", re.IGNORECASE)
+
 SinkT = TypeVar("SinkT", bound=Sink)
 
 
@@ -79,9 +82,13 @@ class FieldsTooLarge(Invalid):
 
 @dataclass
 class Form(Generic[SinkT]):
-    """The text fields of a form, and the file that was asked for, with the name that its sender gave it."""
+    """The text fields of a form, and the file that was asked for, with the name that its sender gave it.
+
+    `skipped` are the names of other files.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)
     file: SinkT | None = None
     filename: str = ""
 
@@ -214,6 +221,16 @@ class _Nowhere:
     def discard(self) -> None: ...
 
 
+def _filename_of(part: Any) -> str | None:
+    """What the sender calls a file; None: it is a field."""
+    if part.filename is None and (
+        found := _EXTENDED_FILENAME.search(part.header("Content-Disposition", ""))
+    ):
+        return unquote(found[1])
+    filename: str | None = part.filename
+    return filename
+
+
 class _FormReader(Generic[SinkT]):
     """Puts the events of the multipart parser where they belong, and counts."""
 
@@ -232,13 +249,15 @@ class _FormReader(Generic[SinkT]):
     def read(self, events: Iterator[Any]) -> None:
         """Read every part to its end."""
         for part in events:
-            if part.filename is None:
+            filename = _filename_of(part)
+            if filename is None:
                 self._form.fields[part.name] = self._read_text(part, events)
             elif part.name == self._name:
                 self._form.discard()
-                self._form.file, self._form.filename = self._new_sink(), part.filename
+                self._form.file, self._form.filename = self._new_sink(), filename
                 self._copy(events, self._form.file)
             else:
+                self._form.skipped.add(part.name)
                 self._skip(events)
 
     def _read_text(self, part: Any, events: Iterator[Any]) -> str:

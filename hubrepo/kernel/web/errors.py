@@ -14,7 +14,7 @@ import orjson
 from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound
 from pyramid.response import Response
 
-from hubrepo.kernel.base import Forbidden, HubError, NotFound, Unauthenticated, redact
+from hubrepo.kernel.base import Forbidden, HubError, NotFound, Unauthenticated, redacted
 from hubrepo.kernel.web.claims import Claims
 
 log = logging.getLogger(__name__)
@@ -107,10 +107,9 @@ def body_of(error: HubError, path: str, registry: Any) -> bytes:
     """What says `error` to those who called `path`."""
     shapes: Claims[tuple[Shape, str]] = registry.error_shapes
     shape, _ = shapes.at(path)
-    value = shape(error)
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
     # Whoever put a secret where it does not belong need not read it again, and proxies keep answers.
-    return redact(text).encode()
+    value = redacted(shape(error))
+    return value.encode() if isinstance(value, str) else orjson.dumps(value)
 
 
 def not_found(error: HTTPNotFound, request: Any) -> Response:  # noqa: ARG001

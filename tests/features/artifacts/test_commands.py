@@ -100,6 +100,10 @@ def test_a_second_admin_token_is_refused_unless_forced(run, issue, hub):
             ("--org", "acme", "--label", "a\nb"),
             "'label' must be one line of at most 100 characters",
         ),
+        (
+            ("--org", "acme", "--label", "\udcff"),
+            "'label' must be one line of at most 100 characters",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence_and_noted(run, hub, arguments, sentence):
@@ -121,6 +125,26 @@ def test_who_issued_it_is_in_the_audit_under_the_digest_of_the_token(issue, hub)
     assert event.details == {"token": name, "admin": True, "label": "ci"}
 
 
+def test_all_tokens_are_listed_by_the_digests_that_prune_them(run, issue, hub):
+    def listed():
+        heads, *rows = run("list-artifact-tokens", "--org", "acme").stdout.splitlines()
+        assert heads.split() == ["DIGEST", "ADMIN", "CREATED", "LAST", "USED", "LABEL"]
+        return {row.split()[0]: row.split()[1:] for row in rows}
+
+    lost, ci = issue("--org", "acme", "--admin"), issue("--org", "acme", "--label", "CI")
+    theirs = issue("--org", "beta")
+    with_token(hub, "acme", ci).get("/product/access")
+    hub.registry.afterwards.settle()
+    rows = listed()
+    assert list(rows)[:2] == [sha256(lost), sha256(ci)]
+    assert (rows[sha256(lost)][0], rows[sha256(lost)][2:]) == ("yes", ["-"])
+    assert (rows[sha256(ci)][0], rows[sha256(ci)][3]) == ("no", "CI")
+    assert sha256(theirs) not in rows
+    other = issue("--org", "acme", "--admin", "--force")
+    with_token(hub, "acme", other).prune(sha256(lost))
+    assert sha256(lost) not in listed()
+
+
 def test_an_organisation_must_be_named(run):
     done = run("issue-artifact-token", "--admin")
     assert done.exit_code == 2
@@ -131,4 +155,7 @@ def test_a_feature_s_commands_are_the_hub_s_as_long_as_it_is_there(monkeypatch):
     monkeypatch.setattr("hubrepo.FEATURES", ("hubrepo.features.organisation",))
     assert list(cli._of_features()) == []
     monkeypatch.setattr("hubrepo.FEATURES", ("hubrepo.features.artifacts",))
-    assert [each.name for each in cli._of_features()] == ["issue-artifact-token"]
+    assert [each.name for each in cli._of_features()] == [
+        "issue-artifact-token",
+        "list-artifact-tokens",
+    ]

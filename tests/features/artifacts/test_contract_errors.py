@@ -153,7 +153,6 @@ class TestLog:
         adm.prune(new.key)
         events = [each for each in reversed(acme.events()) if each.request_id]
 
-        @pytest.mark.usefixtures("my_lib")
         def name(token):
             return f"token:{token.digest[:12]}"
 

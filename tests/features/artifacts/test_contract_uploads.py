@@ -82,6 +82,7 @@ class TestMalformed:
             (text_part("product", ""), NAMED[1], file_part(b"x")),
             (file_part(b"my-lib", name="product"), NAMED[1], file_part(b"x")),
             (*NAMED, file_part(b"x"), text_part("checksum", "")),
+            (*NAMED, file_part(b"x"), file_part(b"0" * 64, name="checksum")),
             (*NAMED, file_part(b"x"), text_part("checksum", "md5:" + "0" * 32)),
             (*NAMED, file_part(b"x"), text_part("checksum", "0" * 63)),
         ],
@@ -166,6 +167,12 @@ class TestMalformed:
             assert answer.status_int == 201, answer.body
             assert answer.json["path"] == f"./products/my-lib/v1/{saved}"
             assert usr.fetched(my_lib, "v1") == b"x"
+
+    @pytest.mark.usefixtures("my_lib")
+    def test_a_name_that_only_the_extended_notation_tells_is_known(self, usr):
+        told = "form-data; name=file; filename*=utf-8''gr%C3%B6%C3%9Fe.bin"
+        part = ({"Content-Disposition": told}, b"x")
+        assert post(usr, *NAMED, part).json["path"] == "./products/my-lib/v1/größe.bin"
 
 
 class TestRights:

@@ -42,7 +42,8 @@ def test_a_token_is_known_wherever_it_begins(before: str):
     "text",
     [
         "GET /product/fetch/my-lib", "GET /api/product/fetch/my-lib/", "/pages/acme/docs/fetch/index.html",
-        "GET /pages/prune/x", f"sha256:{RAW}{'0' * 16}", f"{RAW}0", "to fetch/prune is meant", "/fetch/",
+        "GET /pages/prune/x", "leads to 'https://api.example.com/fetch/:splat', and more", "a /fetch/b",
+        f"sha256:{RAW}{'0' * 16}", f"{RAW}0", "to fetch/prune is meant", "/fetch/",
     ],
 )  # fmt: skip
 def test_what_names_no_token_is_shown(text: str):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hubrepo.kernel.base import hide, logs, redact
+from hubrepo.kernel.base import hide, logs, redact, redacted
 from hubrepo.kernel.base.logs import BatchingHandler, JsonFormatter, LineFormatter
 
 KEY = "kpf_0123abcd_EXAMPLE-43-urlsafe-characters_of_a-secret-0"
@@ -52,6 +52,19 @@ class TestHiding:
         for _ in range(2):
             hide("s3cret", "(…)")
         assert redact("s3cret") == "(…)"
+
+    def test_what_is_cut_off_at_its_end_is_a_value_of_a_line_and_not_the_line(self):
+        hide("from here.*")
+        line = record('from here "on"')
+        line.request_id = "1"
+        told = json.loads(JsonFormatter().format(line))
+        assert (told["message"], told["request_id"]) == ("…", "1")
+        assert "ValueError" in told["traceback"]
+
+    def test_all_texts_of_a_value_are_cut_and_nothing_else_changes(self):
+        hide("s3cret")
+        value = {"s3cret": ["a s3cret", ("s3cret", 1, None)], "b": {"c": True}}
+        assert redacted(value) == {"…": ["a …", ["…", 1, None]], "b": {"c": True}}
 
     def test_what_is_no_secret_stays(self):
         text = "kpf_short, kpf_0123abcd, " + "0" * 47 + " é /fetch/"

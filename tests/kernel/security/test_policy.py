@@ -18,7 +18,7 @@ def authenticators():
     authenticators = Authenticators()
     authenticators.add("key", lambda _: "by key", ())
     authenticators.add("token", lambda _: "by token", ("/product", "/api/product"))
-    authenticators.add("cookie", lambda _: "by cookie", ("/product",))
+    authenticators.add("cookie", lambda _: "by cookie")
     return authenticators
 
 
@@ -26,24 +26,24 @@ def authenticators():
     ("path", "names"),
     [
         *(
-            ("/", "by key"),
-            ("/api", "by key"),
-            ("/api/packages", "by key"),
-            ("/products", "by key"),
+            ("/", "by key by cookie"),
+            ("/api", "by key by cookie"),
+            ("/api/packages", "by key by cookie"),
+            ("/products", "by key by cookie"),
         ),
         *(
             ("/api/product", "by token"),
             ("/api/product/x", "by token"),
-            ("/api/products", "by key"),
+            ("/api/products", "by key by cookie"),
         ),
-        *(("/product", "by token by cookie"), ("/product/a/b", "by token by cookie")),
+        *(("/product", "by token"), ("/product/a/b", "by token")),
     ],
 )
 def test_a_surface_with_credentials_of_its_own_takes_no_other(authenticators, path, names):
     assert [each(None) for each in authenticators.at(path)] == names.replace(" by", ",by").split(
         ","
     )
-    assert authenticators.are_usual_at(path) is (names == "by key")
+    assert authenticators.are_usual_at(path) is (names != "by token")
 
 
 def test_all_of_them_have_names(authenticators):
@@ -64,23 +64,32 @@ def one(config):
     config.add_authenticator("token", nobody, ["/a"])
 
 
-def other(config):
+def same_name(config):
     config.add_authenticator("token", nobody, ["/b"])
 
 
-def test_two_claims_to_one_name_stop_the_start():
+def same_path(config):
+    config.add_authenticator("ticket", nobody, ["/c", "/a"])
+
+
+def none_of_both(config):
+    config.add_authenticator("ticket", nobody, ["/b"])
+
+
+def configured(*features):
     config = Configurator()
     config.registry.authenticators = Authenticators()
     config.add_directive("add_authenticator", add_authenticator)
-    config.include(one)
+    for each in features:
+        config.include(each)
     config.commit()
-    config = Configurator()
-    config.registry.authenticators = Authenticators()
-    config.add_directive("add_authenticator", add_authenticator)
-    config.include(one)
-    config.include(other)
-    with pytest.raises(ConfigurationConflictError):
-        config.commit()
+
+
+def test_two_claims_to_one_name_or_path_stop_the_start():
+    configured(one, none_of_both)
+    for other in (same_name, same_path):
+        with pytest.raises(ConfigurationConflictError):
+            configured(one, other)
 
 
 def test_the_first_who_recognises_somebody_is_not_gainsaid():
