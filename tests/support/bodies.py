@@ -16,6 +16,9 @@ ARCHIVE = package_zip("widget")
 # A million times what it is packed in.
 BOMB = make_zip({"package.toml": "x", "zeros": bytes(8 * 1024 * 1024)})
 
+# To bring them into normal form takes minutes.
+MARKS = "x" + "\u0301\u0323" * 200_000
+
 
 @dataclass(frozen=True)
 class Body:
@@ -96,6 +99,8 @@ def _forms() -> Iterator[Body]:
         ("no-text-in-a-field", FILE + text("summary", b"\xff\xfe") + STALE + END, 409),
         ("a-head-of-another-type", FILE + text("parent_version", b"{}") + END, 400),
         ("a-head-below-nothing", FILE + text("parent_version", b"-1") + END, 409),
+        ("marks-in-a-fork", FILE + text("forked_from", MARKS.encode() + b"@1") + STALE + END, 400),
+        ("marks-in-a-manifest", FILE.replace(ARCHIVE, package_zip(MARKS[:99_999])) + STALE + END, 400),
         ("a-head-of-five-thousand-digits", FILE + text("parent_version", b"9" * 5000) + END, 400),
     ):  # fmt: skip
         yield Body(f"form-{name}", FORM, data, status)
@@ -156,6 +161,7 @@ def _values() -> Iterator[Body]:
         ("many-numbers", b"[" + b"1," * 1_200_000 + b"1]"),
         ("many-escapes", b'{"summary": "' + b"\\u0041" * 400_000 + b'"}'),
         ("many-quotes-without-an-end", b"," * 20_000 + b'"' + b'\\"' * 1_200_000),
+        ("marks", json.dumps({"name": MARKS}, ensure_ascii=False).encode()),
         ("three-megabytes", b'{"summary": "' + b"x" * 3_000_000 + b'"}'),
     ):
         yield Body(f"json-{name}", JSON, data, 400)

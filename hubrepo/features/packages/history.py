@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hubrepo.kernel.base import iso_seconds, nfc, one_line
+from hubrepo.kernel.base import has_many_marks, iso_seconds, nfc, one_line
 
 # --- Writing -----------------------------------------------------------------------------------
 
@@ -186,9 +186,12 @@ def _workbench_claim(text: bytes) -> Claim | None:
     return _claim(title[1], title[2], _WORKBENCH_FACTS.fullmatch(facts))
 
 
-def _claim(package: bytes, version: bytes, content_hash: re.Match[bytes] | None) -> Claim:
+def _claim(package: bytes, version: bytes, content_hash: re.Match[bytes] | None) -> Claim | None:
+    name = package.decode()
+    if has_many_marks(name):
+        return None
     claimed = content_hash[1].decode() if content_hash else ""
-    return Claim(nfc(package.decode()), int(version), claimed if _digest(claimed) else None)
+    return Claim(nfc(name), int(version), claimed if _digest(claimed) else None)
 
 
 def _digest(content_hash: str) -> str | None:

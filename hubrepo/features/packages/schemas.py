@@ -8,7 +8,7 @@ from hubrepo.features.packages import errors
 from hubrepo.features.packages.manifest import InvalidManifest, checked_author
 from hubrepo.features.packages.models import LATEST, MAX_ALIAS, MAX_NAME
 from hubrepo.features.packages.settings import PackageSettings
-from hubrepo.kernel.base import Invalid, nfc
+from hubrepo.kernel.base import Invalid, has_many_marks, nfc
 
 # An answer does not send back megabytes of nonsense.
 MOST_SHOWN = 1000
@@ -36,6 +36,8 @@ class PublishWish:
 
 def name_in_url(text: str) -> str | None:
     """The package name that a URL segment spells; None if it cannot be one."""
+    if has_many_marks(text):
+        return None
     name = nfc(text)
     return name if _NAME.fullmatch(name) else None
 

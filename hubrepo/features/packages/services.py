@@ -16,7 +16,7 @@ from hubrepo.features.packages.models import LATEST, Alias, Package, Version
 from hubrepo.features.packages.schemas import PublishWish, checked_name, name_in_url
 from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
 from hubrepo.kernel.audit import AuditLog
-from hubrepo.kernel.base import content_hash, nfc
+from hubrepo.kernel.base import content_hash
 from hubrepo.kernel.blobs import BlobService
 from hubrepo.kernel.db import Rows, insert_if_absent
 
@@ -106,7 +106,7 @@ class PackageService:
             author = draft.manifest.author_or(wish.author, self._username)
         except InvalidManifest as error:
             raise errors.InvalidPackage(error) from None
-        if nfc(draft.manifest.name) != name:
+        if name_in_url(draft.manifest.name) != name:
             raise errors.NameMismatch(draft.manifest.name, name)
         fresh = self._insert(checked_name(name))
         package = self._package(name)

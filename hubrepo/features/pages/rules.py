@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from hubrepo.kernel.base import nfc
+from hubrepo.kernel.base import has_many_marks, nfc
 
 # Statuses with which the target is sent in place of what was asked for.
 REWRITES = frozenset({200, 404})
@@ -123,8 +123,9 @@ def key_of(path: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """What a percent-encoded text means."""
-    return nfc(unquote(text))
+    """What a percent-encoded text means. One that no name is like stays as it is, to match none."""
+    text = unquote(text)
+    return text if has_many_marks(text) else nfc(text)
 
 
 def names_in(source: str) -> list[str]:

@@ -23,7 +23,7 @@ from hubrepo.features.pages.addresses import (
     visited,
 )
 from hubrepo.features.pages.rules import Lead
-from hubrepo.kernel.base import HubError, NotFound, is_one_line, is_slug, nfc
+from hubrepo.kernel.base import HubError, NotFound, has_many_marks, is_one_line, is_slug, nfc
 from hubrepo.kernel.blobs import BlobMissing, blob_reader
 from hubrepo.kernel.db import Rows
 from hubrepo.kernel.serving import Representation, Sent, respond_extent
@@ -75,10 +75,12 @@ def answer(request: Any, slug: str, path: str) -> Response:
     """The answer to a GET or HEAD of `/pages/<slug>/<path>`. Raises NotFound."""
     if (host := request.registry.pages_host) and host_of(request) != host.name:
         return _led_to(f"{request.scheme}://{host.address}{request.path_qs}", 308)
-    path = nfc(path)
     # Nothing has a name like that; nor would every database care to be asked.
-    if not (is_slug(slug) and is_one_line(path)) or len(path) > request.registry.longest_address:
+    if len(path) > request.registry.longest_address or not is_one_line(path):
         raise NotFound
+    if has_many_marks(path) or not is_slug(slug):
+        raise NotFound
+    path = nfc(path)
     for attempt in range(ATTEMPTS):
         try:
             if not attempt:

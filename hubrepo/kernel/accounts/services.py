@@ -13,7 +13,7 @@ from hubrepo.kernel.accounts.keys import NewKey
 from hubrepo.kernel.accounts.models import ApiKey, Membership, Organisation, User
 from hubrepo.kernel.accounts.patterns import checked_patterns
 from hubrepo.kernel.audit import AuditLog
-from hubrepo.kernel.base import is_one_line, is_slug, iso_seconds, nfc
+from hubrepo.kernel.base import has_many_marks, is_one_line, is_slug, iso_seconds, nfc
 
 # There is no later moment.
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -86,7 +86,7 @@ class AccountService:
 
     def user(self, username: str) -> User:
         """The user of that name. Raises NoSuchUser."""
-        name = nfc(username) if is_one_line(username) else ""
+        name = _spelled(username)
         found = self._db.scalar(select(User).where(User.username == name))
         if found is None:
             raise errors.NoSuchUser(username)
@@ -155,7 +155,7 @@ class AccountService:
         Those who may not know which of the two it is must not learn it from the time it takes: both ask
         the same, and read no row of a stranger.
         """
-        name = nfc(username) if is_one_line(username) else ""
+        name = _spelled(username)
         found = self._db.scalar(
             select(Membership)
             .join(User, User.id == Membership.user_id)
@@ -286,6 +286,12 @@ class AccountService:
     def has_organisations(self) -> bool:
         """Whether this hub has been used before."""
         return bool(self._db.scalar(select(func.count()).select_from(Organisation)))
+
+
+def _spelled(username: str) -> str:
+    """The name as it is kept; for what can be none the empty one, which nobody has."""
+    can_be = is_one_line(username) and not has_many_marks(username)
+    return nfc(username) if can_be else ""
 
 
 def count_bytes(db: Session, organisation_id: int, size: int) -> tuple[int, int | None]:

@@ -1,6 +1,6 @@
 """Why an archive is refused, in words for those who sent it."""
 
-_LONGEST_SHOWN = 120
+from hubrepo.kernel.base import shown
 
 
 class ArchiveRefused(Exception):
@@ -25,8 +25,3 @@ class NotAnArchive(ArchiveRefused):
     def __init__(self, detail: str) -> None:
         self.detail = detail
         super().__init__("file is not a valid ZIP")
-
-
-def shown(name: str) -> str:
-    """`name` quoted for a message: on one line, and cut when it is long."""
-    return repr(name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…")

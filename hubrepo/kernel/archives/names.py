@@ -6,13 +6,13 @@ may be extracted on: not only on ours.
 
 import re
 from collections.abc import Callable, Iterable
-from itertools import groupby, pairwise
+from itertools import pairwise
 from operator import itemgetter
-from unicodedata import combining
+from unicodedata import normalize
 
-from hubrepo.kernel.archives.errors import ArchiveRefused, shown
+from hubrepo.kernel.archives.errors import ArchiveRefused
 from hubrepo.kernel.archives.limits import ArchiveLimits, over_limit
-from hubrepo.kernel.base import is_one_line, nfc
+from hubrepo.kernel.base import MOST_MARKS, has_many_marks, is_one_line, shown
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -24,11 +24,6 @@ _DEVICE = re.compile(
 
 # In bytes of UTF-8, as ext4, XFS and APFS count; NTFS counts as many units of UTF-16, which is more.
 _LONGEST_SEGMENT = 255
-
-# Unicode calls a text that has no more of them in a row safe (UAX 15, section 13). Bringing more into
-# normal form takes time in the square of their number.
-_MOST_MARKS = 30
-_MAYBE_MARKS = re.compile(f"[\u0300-\U0010ffff]{{{_MOST_MARKS + 1}}}")
 
 # Characters that are not shown (Default_Ignorable_Code_Point): HFS+ looks past some of them.
 _INVISIBLE = re.compile(
@@ -71,7 +66,8 @@ def resolved(name: str) -> str:
 
 def folded(name: str) -> str:
     """`name` as a file system sees it that knows neither case nor normal forms."""
-    return nfc(nfc(name).casefold())
+    # Not by `nfc`: a letter may be folded to one with two more marks.
+    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def alike(name: str) -> str:
@@ -82,10 +78,9 @@ def alike(name: str) -> str:
 
 def check_written(name: str) -> None:
     """Refuse what would take long to bring into normal form; to be asked before that is done."""
-    if _MAYBE_MARKS.search(name):
-        for is_mark, run in groupby(name, lambda character: combining(character) > 0):
-            if is_mark and sum(1 for _ in run) > _MOST_MARKS:
-                raise ArchiveRefused(f"has more than {_MOST_MARKS} accents in a row", name)
+    # What is not shown parts marks only until it is looked past.
+    if has_many_marks(name) or has_many_marks(_INVISIBLE.sub("", name)):
+        raise ArchiveRefused(f"has more than {MOST_MARKS} accents in a row", name)
 
 
 def check_name(name: str, limits: ArchiveLimits) -> None:

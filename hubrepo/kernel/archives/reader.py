@@ -21,7 +21,7 @@ from hubrepo.kernel.archives.directory import (
     read_at,
     read_directory,
 )
-from hubrepo.kernel.archives.errors import ArchiveRefused, shown
+from hubrepo.kernel.archives.errors import ArchiveRefused
 from hubrepo.kernel.archives.limits import ArchiveLimits, over_limit
 from hubrepo.kernel.archives.members import Member
 from hubrepo.kernel.archives.names import (
@@ -57,6 +57,7 @@ from hubrepo.kernel.archives.records import (
     unicode_block,
     widened,
 )
+from hubrepo.kernel.base import shown
 
 # Below this a member may be as compressible as it likes: many honest small files are.
 _RATIO_MATTERS_FROM = 1024**2

@@ -1,6 +1,7 @@
 """`/api/organisation`, `/api/keys`, `/api/members` and `/api/log`: D18, D20, D45."""
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -205,6 +206,14 @@ class TestKeys:
     @pytest.mark.parametrize("user", ["\ud800", "\0", "x" * 9999, "\u202e", "a\nb"], ids=ascii)
     def test_a_user_that_cannot_be_is_refused(self, acme, user):
         assert issue(acme, "4*", user=user).status_int in {400, 404}
+
+    def test_accents_without_end_hold_up_nobody(self, acme):
+        accents = "\u0301\u0323" * 50_000
+        before = time.process_time()
+        issue(acme, 404, user=accents)
+        issue(acme, 400, only=[f"packages:{accents}"])
+        acme.send_json("POST", "/api/packages", {"name": accents}, 400)
+        assert time.process_time() - before < 2
 
     @pytest.mark.parametrize("scope", ["\ud800", "\0", "", "x" * 9999], ids=ascii)
     def test_a_scope_that_cannot_be_is_refused(self, acme, scope):

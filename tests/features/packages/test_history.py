@@ -195,6 +195,13 @@ class TestReadClaim:
     def test_a_decomposed_name_is_read_in_normal_form(self):
         assert read_claim("# u\u0308@1") == Claim("ü", 1)
 
+    def test_a_title_of_nothing_but_accents_claims_nothing(self):
+        title = "u" + "\u0301\u0323" * 200_000
+        before = time.process_time()
+        assert read_claim(f"# {title}@1") is None
+        assert read_claim(f"# Package History: {title}\n## Versions\n### Version 1") is None
+        assert time.process_time() - before < 2
+
     @pytest.mark.parametrize(
         "versions",
         [

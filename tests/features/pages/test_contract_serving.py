@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from time import process_time
 from urllib.parse import quote, urljoin
 
 import pytest
@@ -423,6 +424,13 @@ class TestSafety:
         allow = {word.strip() for word in response.headers["Allow"].split(",")}
         assert {"GET", "HEAD"} <= allow <= {"GET", "HEAD", "OPTIONS"}
         assert fetch(site, "p/").status_int == 200
+
+    @pytest.mark.parametrize("accents", [31, 60_000])
+    def test_accents_without_end_are_in_no_name(self, site, accents):
+        path = f"p/{quote(chr(0x301) + chr(0x323)) * accents}"
+        before = process_time()
+        assert fetch(site, path).status_int == 404
+        assert process_time() - before < 2
 
     @pytest.mark.parametrize("name", ["pages.toml", "PAGES.TOML", "_redirects", "_headers"])
     def test_what_is_said_to_the_hub_is_not_served(self, acme, name):

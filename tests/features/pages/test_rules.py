@@ -102,6 +102,12 @@ def test_only_forced_rules_are_asked_for_before_the_files():
     assert rules_of("/a /b").lead("/a", forced=True) is None
 
 
+def test_a_rule_about_a_name_that_nothing_can_have_matches_nothing():
+    rules = rules_of(f"/{'%CC%81' * 31} /b\n/a /c")
+    assert rules.lead("/" + "\u0301" * 31) == Lead("/b", 301)
+    assert rules.lead("/a") == Lead("/c", 301)
+
+
 @pytest.mark.parametrize(
     ("status", "is_rewrite"),
     [

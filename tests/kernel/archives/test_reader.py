@@ -199,6 +199,15 @@ class TestNames:
             (".. /b", "'.. /b' has a name of dots and blanks"),
             ("a/. .", "'a/. .' has a name of dots and blanks"),
             ("e" + "\u0301" * 31, "'e" + "\u0301" * 31 + "' has more than 30 accents in a row"),
+            ("\u0f73" * 31, "'" + "\u0f73" * 31 + "' has more than 30 accents in a row"),
+            (
+                "\u0301" * 20 + "\u034f" + "\u0301" * 11,
+                "'"
+                + "\u0301" * 20
+                + "\u034f"
+                + "\u0301" * 11
+                + "' has more than 30 accents in a row",
+            ),
         ],
     )
     def test_a_dangerous_name_is_refused(self, name, message):
@@ -222,7 +231,20 @@ class TestNames:
 
     @pytest.mark.parametrize(
         "name",
-        ["a/b/c/d", "é" * 50, "..a", "a..", "...", "ab: c", " ", "日本/語", "~", "console", "com"],
+        [
+            "a/b/c/d",
+            "é" * 50,
+            "\u0390" + "\u0301" * 30,
+            "..a",
+            "a..",
+            "...",
+            "ab: c",
+            " ",
+            "日本/語",
+            "~",
+            "console",
+            "com",
+        ],
     )
     def test_an_unusual_name_is_fine(self, name):
         opened(zipped(name), max_name=100, max_depth=4).verify()

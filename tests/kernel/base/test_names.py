@@ -1,10 +1,12 @@
 """What may be called what."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubrepo.kernel.base import is_one_line, is_slug, one_line
+from hubrepo.kernel.base import Invalid, has_many_marks, is_one_line, is_slug, nfc, one_line, shown
 
 
 @pytest.mark.parametrize("slug", ["a", "acme", "a-1", "a" * 64, "0"])
@@ -25,3 +27,47 @@ def test_everything_else_is_none(slug):
 def test_one_line_is_one_line(text):
     assert is_one_line(one_line(text))
     assert len(one_line(text).splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0301" * 31,
+        "e" + "\u0301\u0323" * 16,
+        "\u0f73" * 31,
+        "x" * 99 + "\u0f71\u0f73\u0f81" * 11 + "x",
+    ],
+)
+def test_more_accents_than_a_letter_has_are_no_name(text):
+    assert has_many_marks(text)
+    with pytest.raises(Invalid, match="more than 30 accents in a row"):
+        nfc(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "é" * 99, "e\u0301" * 99, "\u0301" * 30, "漢字" * 99, "\U0001f600" * 99, "के" * 99]
+)
+def test_whatever_languages_have_is_brought_into_normal_form(text):
+    assert not has_many_marks(text)
+    assert nfc(nfc(text)) == nfc(text)
+
+
+@pytest.mark.parametrize("text", ["\u0301\u0323" * 500_000, "\u0f73" * 1_000_000, "漢" * 1_000_000])
+def test_it_takes_no_long_to_tell(text):
+    before = time.process_time()
+    has_many_marks(text)
+    assert time.process_time() - before < 2
+
+
+def test_what_is_shown_is_quoted_cut_and_on_one_line():
+    assert shown("it") == "'it'"
+    assert shown("a\nb") == r"'a\nb'"
+    assert shown("x" * 120) == f"'{'x' * 120}'"
+    assert shown("x" * 9_000_000) == f"'{'x' * 120}…'"
+
+
+def test_what_is_shown_has_no_secret_in_it_not_even_half_of_one():
+    key = "kpf_0123abcd_" + "s3cret" * 8
+    assert shown(f"<{key}>") == "'<kpf_0123abcd_…>'"
+    for before in range(60, 130):
+        assert "_s3" not in shown("." * before + key)

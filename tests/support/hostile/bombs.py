@@ -298,6 +298,16 @@ def _crowds() -> Cases:
         lazily(accented, 4000, 480),
         f"'0000{chr(0x345) * 96}{chr(0x301) * 20}…' has more than 30 accents in a row",
     )
+    title = f"# Package History: h{(chr(0x301) + chr(0x323)) * 200_000}"
+    history = f"{title}\n## Versions\n### Version 1\n".encode()
+    yield Case(
+        "history-of-accents",
+        "A history whose package has a name that takes minutes to normalise. It is written anew.",
+        beside(stored(b"HISTORY.md", history)).build,
+        None,
+        None,
+        shown=(("HISTORY.md", history),),
+    )
     yield refused(
         "crowd-of-shadows",
         "Four thousand names a hundred folders deep.",

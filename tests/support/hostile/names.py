@@ -228,6 +228,18 @@ def _unseen() -> Cases:
         "has more than 30 accents in a row",
         "More accents than a letter has: to normalise them takes long.",
     )
+    yield bad(
+        "accents-made-of-accents",
+        "\u0f73" * 31,
+        "has more than 30 accents in a row",
+        "Each of them is two accents in normal form.",
+    )
+    yield bad(
+        "accents-parted",
+        "e" + ("\u0301" * 20 + "\u034f") * 2,
+        "has more than 30 accents in a row",
+        "What parts them is not shown, and some systems look past it.",
+    )
     yield fine("accents-some", "e" + "\u0301\u0323" * 15, "As many accents as Unicode calls safe.")
     yield fine("zero-width", "zero\u200bwidth", "A blank of no width, on its own.")
     yield fine(
