@@ -1,5 +1,7 @@
 """The nodes below `/api/packages`. Each is an address; whether anything is there, its views ask."""
 
+from functools import partial
+
 from hubrepo.features.packages.catalogue import Catalogue
 from hubrepo.features.packages.presenters import Presenter
 from hubrepo.features.packages.schemas import name_in_url, version_in_url
@@ -40,6 +42,7 @@ class PackagesResource(Resource):
             request.audit,
             request.now,
             caller=request.identity.display_name,
+            reaches=partial(request.identity.reaches, KIND),
             username=request.identity.username,
             max_versions=request.registry.quotas.max_versions,
         )

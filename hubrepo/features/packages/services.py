@@ -36,7 +36,8 @@ def entry_text(entry: Entry) -> str:
 class PackageService:
     """Changes the packages of one organisation, and tells the audit.
 
-    `caller` is who is seen as the publisher; `username` is the person behind the credential, if any.
+    `caller` is who is seen as the publisher; `username` is the person behind the credential, if any;
+    `reaches` tells whether the credential has to do with the package of a name.
     """
 
     def __init__(
@@ -48,16 +49,13 @@ class PackageService:
         now: datetime,
         *,
         caller: str,
+        reaches: Callable[[str], bool],
         username: str | None = None,
         max_versions: int = 0,
     ) -> None:
         self._db, self._organisation, self._blobs, self._audit = db, organisation, blobs, audit
-        self._now, self._caller, self._username, self._max_versions = (
-            now,
-            caller,
-            username,
-            max_versions,
-        )
+        self._now, self._caller, self._username = now, caller, username
+        self._reaches, self._max_versions = reaches, max_versions
         self._catalogue = Catalogue(Rows(db.connection()), organisation)
 
     def register(self, name: str) -> Package:
@@ -172,7 +170,8 @@ class PackageService:
                 version.fork_verified = agrees is True
 
     def _ancestor(self, package: Package, name: str, number: int) -> VersionFacts | None:
-        if name == package.name or name_in_url(name) is None:
+        """Another package's version; None also for one that the credential does not reach."""
+        if name == package.name or name_in_url(name) is None or not self._reaches(name):
             return None
         try:
             return self._catalogue.version(name, number)

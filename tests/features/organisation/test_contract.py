@@ -416,6 +416,19 @@ class TestNames:
         following = re.search(r"<([^>]+)>", first.headers["Link"])[1]
         assert [each["name"] for each in limited.get(following).json] == ["team-b"]
 
+    def test_what_it_does_not_reach_is_no_ancestor(self, limited):
+        assert limited.publish("team-x", forked_from="lib@1")["forked_from"]["package"] == "lib"
+        missing = limited.publish("team-y", status=400, forked_from="nowhere@1")
+        assert limited.publish("team-y", status=400, forked_from="other@1") == missing
+        claim = "# Package History: {}\n## Versions\n### Version 1\n"
+        for fork, name, origin in (
+            ("team-1", "lib", {"package": "lib", "version": 1}),
+            ("team-2", "other", None),
+        ):
+            archive = package_zip(fork, **{"HISTORY.md": claim.format(name)})
+            assert limited.publish(fork, archive)["forked_from"] == origin
+        assert "other" not in limited.get("/api/packages/team-2/history").text
+
     def test_it_may_be_narrower_still(self, acme):
         acme.publish("lib")
         made = issue(acme, only=["packages:lib"], scopes=["read"]).json
