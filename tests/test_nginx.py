@@ -88,6 +88,23 @@ def test_a_stranger_who_uploads_costs_less_than_a_mebibyte(
     assert answer.is_ending
 
 
+@pytest.mark.parametrize(
+    "credential", ["Api-Key a\x01b", "Api-Key \x7f", "Api-Key a\tb", "\x1f", "Api-Key a,b", "\"'\\"]
+)
+@pytest.mark.parametrize("size", [2_000_000, GIB])
+def test_nor_does_one_whose_credential_is_none(nginx: Nginx, size: int, credential: str) -> None:
+    """Such a question the hub refuses, which is no answer to a proxy."""
+    cases = [(UPLOAD, "Authorization", "detail")]
+    if HAS_ARTIFACTS:
+        cases += [(path, "X-Api-Token", "error") for path in ARTIFACT_UPLOADS]
+    for path, header, member in cases:
+        with nginx.wire() as stranger:
+            head = stranger.head("POST", path, {"Content-Length": str(size), header: credential})
+            assert pour(stranger.socket, head, size) < MIB
+            answer = stranger.receive()
+        assert (answer.status, list(answer.json)) == (401, [member]), path
+
+
 @needs_artifacts
 @pytest.mark.parametrize("path", ARTIFACT_UPLOADS)
 @pytest.mark.parametrize(("token", "refusal"), [(None, NO_TOKEN), (UNKNOWN_TOKEN, BAD_TOKEN)])
@@ -304,6 +321,27 @@ def test_what_may_be_a_secret_is_not_in_the_proxys_log(nginx: Nginx, url: str, s
     # It is written when the answer is out.
     until(lambda: f'] "GET {shown}" ' in nginx.log.read_text(), 5)
     assert "ef" * 24 not in nginx.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [
+        ("/api/packages", 0, 401), ("/nothing", 0, 404), ("/_ah/metrics", 0, 404), (UPLOAD, GIB, 401),
+        ("/nothing", 2 * MIB, 413), ("/%", 0, 400),
+    ],
+)  # fmt: skip
+def test_the_id_of_every_answer_is_in_the_proxys_log(
+    nginx: Nginx, path: str, size: int, status: int
+) -> None:
+    with nginx.wire() as wire:
+        wire.socket.sendall(wire.head("GET", path, {"Content-Length": str(size)}))
+        answer = wire.receive()
+    assert answer.status == status
+    line = f'"GET {path} HTTP/1.1" {status} '
+    end = f'"-" "-" {answer.headers["x-request-id"]}\n'
+    until(lambda: any(
+        line in each and each.endswith(end) for each in nginx.log.read_text().splitlines(keepends=True)
+    ), 5)  # fmt: skip
 
 
 def test_over_tls_and_from_plain_http_to_it(hub: HubProcess, nginx: Nginx) -> None:
