@@ -115,7 +115,7 @@ class PostgreSQL:
             # The server refuses to run as root.
             shutil.chown(self.folder, "postgres")
             shutil.chown(secret, "postgres")
-        newer = ("--locale-provider=icu", "--icu-locale=en-US") if _major(self._bin) >= 15 else ()
+        newer = ("--locale-provider=icu", "--icu-locale=da-DK") if _major(self._bin) >= 15 else ()
         self._call(
             "initdb", "-D", str(self._data), "-U", _USER, "--pwfile", str(secret),
             "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", *newer, "--no-sync",

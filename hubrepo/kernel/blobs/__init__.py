@@ -7,7 +7,15 @@ from typing import Any
 from hubrepo.kernel.accounts import OrganisationRef
 from hubrepo.kernel.base import HubError, setting
 from hubrepo.kernel.blobs.checking import DANGLING, Check, Finding, add_check
-from hubrepo.kernel.blobs.comparing import BLOB_FACTS, BlobFacts, facts_of, key_of, named_by
+from hubrepo.kernel.blobs.comparing import (
+    BLOB_FACTS,
+    BlobFacts,
+    OutOfOrder,
+    ascending,
+    facts_of,
+    key_of,
+    named_by,
+)
 from hubrepo.kernel.blobs.copying import (
     BlobDamaged,
     Copied,
@@ -53,6 +61,7 @@ __all__ = [
     "Copied",
     "DiskStore",
     "Finding",
+    "OutOfOrder",
     "Outcome",
     "Stage",
     "Store",
@@ -61,6 +70,7 @@ __all__ = [
     "Stores",
     "adopt_orphans",
     "are_one",
+    "ascending",
     "blob_reader",
     "blob_service",
     "copy_blob",

@@ -5,12 +5,13 @@ for a thousand rows, and no request for each blob.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, select
 
 from hubrepo.kernel.accounts import Organisation
+from hubrepo.kernel.base import HubError
 from hubrepo.kernel.blobs.models import Blob
 from hubrepo.kernel.blobs.named import Stores
 from hubrepo.kernel.blobs.stores import Stored
@@ -29,6 +30,36 @@ def named_by(key: str) -> tuple[str, str] | None:
     """The organisation's GUID in hex and the digest that make `key`; None for what is no blob's."""
     match = _KEY.fullmatch(key)
     return (match[1], match[2] + match[3]) if match else None
+
+
+class OutOfOrder(HubError):
+    """What is compared in one pass does not come in the order of keys: nothing follows from it."""
+
+    code = "out-of-order"
+
+
+class Keyed(Protocol):
+    """What has a key."""
+
+    @property
+    def key(self) -> str:
+        """Where bytes lie."""
+
+
+K = TypeVar("K", bound=Keyed)
+
+
+def ascending(what: str, things: Iterable[K]) -> Iterator[K]:
+    """The same things, as long as each key is greater than the one before. Raises OutOfOrder.
+
+    `what` names them.
+    """
+    last = ""
+    for each in things:
+        if each.key <= last:
+            raise OutOfOrder(f"{what} are not in the order of keys: {last} came before {each.key}")
+        last = each.key
+        yield each
 
 
 class BlobFacts(NamedTuple):
@@ -78,7 +109,8 @@ def compare(database: Database, stores: Stores) -> Iterator[Pair]:
         # Names without a store of their own are the main store's.
         others = [other for other, each in stores if each is not store]
         here = Blob.store.not_in(others) if store is stores.main else Blob.store == name
-        yield from _merge(name, _rows(database, here), store.list())
+        rows = ascending("the rows of blobs", _rows(database, here))
+        yield from _merge(name, rows, store.list())
 
 
 def _rows(database: Database, here: ColumnElement[bool]) -> Iterator[BlobFacts]:

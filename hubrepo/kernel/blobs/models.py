@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, UniqueCons
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hubrepo.kernel.accounts import Organisation
-from hubrepo.kernel.db import Base, Id, Instant
+from hubrepo.kernel.db import Base, Id, Instant, name_type
 
 # The store of blobs that have none of their own.
 MAIN = "blobs"
@@ -30,7 +30,7 @@ class Blob(Base):
 
     id: Mapped[Id]
     organisation_id: Mapped[int] = mapped_column(ForeignKey(Organisation.id))
-    digest: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(name_type(64))
     size: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(Instant)
     doomed_at: Mapped[datetime | None] = mapped_column(Instant)

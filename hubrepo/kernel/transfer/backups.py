@@ -31,6 +31,7 @@ from hubrepo.kernel.blobs import (
     Outcome,
     Store,
     Stores,
+    ascending,
     copy_if_whole,
     hold,
     in_parallel,
@@ -55,6 +56,9 @@ MANIFEST, LOCK, BLOBS, ROWS = "backup.json", ".lock", "blobs", "rows-"
 FRESH = f"{MANIFEST}.new"
 # Which blobs there are, in the order of their keys: a part beside the tables.
 LIST = "blobs"
+
+# What comes in the order of keys, as messages name it.
+LISTED, FOUND = "the blobs of the hub", "the files of the backup"
 
 
 @dataclass
@@ -111,7 +115,7 @@ class Backup:
         done = Done()
         with self._alone():
             with hold(database, "backup") as held:
-                rows, tables = self._write_rows(database)
+                rows, heads, tables = self._write_rows(database)
                 done.rows = sum(each.rows for name, each in tables.items() if name != LIST)
                 target = DiskStore(str(self.folder / BLOBS))
                 target.sweep_stages(now())
@@ -122,8 +126,7 @@ class Backup:
                     held.renew()
                     tell(1)
             manifest = Manifest(
-                KIND, iso_micros(now()), heads_of(database), rows, tables, done.blobs, done.size,
-                done.damaged,
+                KIND, iso_micros(now()), heads, rows, tables, done.blobs, done.size, done.damaged,
             )  # fmt: skip
             write_durably(self.folder / MANIFEST, FRESH, manifest.dump())
             done.removed_blobs = self._remove_surplus(target, manifest)
@@ -169,12 +172,13 @@ class Backup:
         except OSError as error:
             raise NotACopy(f"{self.folder} is no backup: {error.strerror}") from None
 
-    def _write_rows(self, database: Database) -> tuple[str, dict[str, TableFacts]]:
-        """The name of the folder of the rows, and what they are."""
+    def _write_rows(self, database: Database) -> tuple[str, tuple[str, ...], dict[str, TableFacts]]:
+        """The name of the folder of the rows, the schema that they are of, and what they are."""
         rows = f"{ROWS}{now():%Y%m%dT%H%M%S%f}"
         (self.folder / rows).mkdir(mode=0o700)
         tables = [each for each in Base.metadata.sorted_tables if each.name not in LEFT_OUT]
         with database.snapshot() as db:
+            heads = heads_of(database)
             open_part = partial(self._part, rows, "wb")
             facts = write_rows(db, [(each, select(each)) for each in tables], open_part)
             for table in filter(is_numbered, tables):
@@ -183,7 +187,7 @@ class Backup:
             with open_part(LIST) as file:
                 facts[LIST] = write_blobs(db, BLOB_FACTS, file)
         sync_folder(self.folder / rows)
-        return rows, facts
+        return rows, heads, facts
 
     @contextmanager
     def _part(self, rows: str, mode: str, name: str) -> Iterator[BinaryIO]:
@@ -210,9 +214,10 @@ class Backup:
         for each in self.folder.iterdir():
             if each.name.startswith(ROWS) and each.name != manifest.rows:
                 shutil.rmtree(each)
-        wanted = (each.key for each in self._blobs(manifest.rows, dict(manifest.tables)))
+        blobs = self._blobs(manifest.rows, dict(manifest.tables))
+        wanted = (each.key for each in ascending(LISTED, blobs))
         key, removed = next(wanted, None), 0
-        for stored in store.list():
+        for stored in ascending(FOUND, store.list()):
             while key is not None and key < stored.key:
                 key = next(wanted, None)
             if key != stored.key:
@@ -298,9 +303,9 @@ def _make_tables(database: Database, migrations: list[Path], manifest: Manifest)
 
 def _beside(blobs: Iterable[BlobFacts], store: Store) -> Iterator[Wanted]:
     """Each blob, and whether `store` has it. Both are in the order of keys."""
-    listing = store.list()
+    listing = ascending(FOUND, store.list())
     stored = next(listing, None)
-    for blob in blobs:
+    for blob in ascending(LISTED, blobs):
         while stored is not None and stored.key < blob.key:
             stored = next(listing, None)
         is_there = stored is not None and stored.key == blob.key and stored.size == blob.size

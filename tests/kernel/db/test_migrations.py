@@ -78,6 +78,24 @@ def test_names_are_sorted_by_code_point_everywhere(fresh, migrations):
         assert [row[0] for row in rows] == sorted(names)
 
 
+def test_digests_are_sorted_as_stores_list_their_keys_everywhere(fresh, migrations):
+    """In the language of the tests' PostgreSQL `aa` comes last."""
+    upgrade(fresh, migrations)
+    digests = [each * 32 for each in ("aa", "f0", "ab", "0a", "9f", "a0")]
+    with fresh.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO accounts_organisation (id, guid, name, slug, created_at, stored_bytes)"
+            f" VALUES (1, '{1:032}', 'acme', 'acme', '2026-01-01', 0)"
+        )
+        for digest in digests:
+            connection.exec_driver_sql(
+                "INSERT INTO blobs_blob (organisation_id, digest, size, created_at)"
+                f" VALUES (1, '{digest}', 1, '2026-01-01')"
+            )
+        rows = connection.exec_driver_sql("SELECT digest FROM blobs_blob ORDER BY digest")
+        assert [row[0] for row in rows] == sorted(digests)
+
+
 def test_hubs_that_start_at_one_moment_migrate_once(url, fresh, migrations):
     line = [sys.executable, "-c", UPGRADE, url, *map(str, migrations)]
     pipe = subprocess.PIPE
