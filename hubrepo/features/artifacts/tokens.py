@@ -17,8 +17,12 @@ from hubrepo.kernel.db import Rows
 
 BITS = 192
 
-# What may not be shown: alone, so that parts of longer numbers are none.
-SECRET = rf"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{{2}}))[0-9a-f]{{{BITS // 4}}}(?![0-9A-Za-z])"
+# What may not be shown: alone, so that parts of longer numbers are none. What is escaped, as in a URL or in a
+# text that is quoted, is no part of it.
+SECRET = (
+    r"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrtbf])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9A-Fa-f]{4})"
+    rf"|(?<=\\U[0-9a-f]{{8}}))[0-9a-f]{{{BITS // 4}}}(?![0-9A-Za-z])"
+)
 # What stands where a URL names a token, whatever it looks like: it may be one, mistyped. Such a URL is all
 # of a text, or follows a method; in a log it ends with the quotes around it. A prefix may stand before it, and
 # a host.

@@ -1,5 +1,7 @@
 """What logs, the audit and errors show of a URL that names a token, however it is spelled."""
 
+import json
+
 import pytest
 
 from hubrepo.kernel.base import redact
@@ -33,9 +35,17 @@ def test_of_what_stands_for_a_token_nothing_is_shown(line: str, url: str, token:
     assert shown[:3] == line[:3]
 
 
-@pytest.mark.parametrize("before", [" ", "/", "%20", "%2F", "=", '"', "x-"])
+@pytest.mark.parametrize("before", [" ", "/", "%20", "%2F", "=", '"', "x-", "\\n", "\\t", "\\x1b"])
 def test_a_token_is_known_wherever_it_begins(before: str):
     assert RAW not in redact(f"/product/x{before}{RAW} and more")
+
+
+@pytest.mark.parametrize(
+    "before", ["\n", "\r", "\t", "\b", "\x1b", "\u2028", "\U000e0001", "\ud800"]
+)
+def test_so_it_is_where_what_is_before_it_is_escaped(before: str):
+    assert RAW not in redact(repr([before + RAW]))
+    assert RAW not in redact(json.dumps({before + RAW: 1}))
 
 
 @pytest.mark.parametrize(
