@@ -11,14 +11,12 @@ from hubrepo.features.artifacts.permissions import FLAGS
 from hubrepo.features.artifacts.settings import ArtifactSettings
 from hubrepo.features.artifacts.tokens import digest_named, is_digest
 from hubrepo.kernel.accounts import OrganisationRef
-from hubrepo.kernel.base import Invalid, redact
+from hubrepo.kernel.base import Invalid, shown
 from hubrepo.kernel.blobs import Stage, read_upload
 from hubrepo.kernel.web import FileTooLarge, read_json
 
 # Bytes of a JSON body.
 MOST_BODY = 64 * 1024
-# Characters of nonsense that are repeated to who sent it.
-MOST_SHOWN = 100
 
 NAME = rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}"
 _NAME = re.compile(NAME)
@@ -98,9 +96,7 @@ def grant_wish(request: Any) -> GrantWish:
     if not isinstance(permissions, dict):
         raise Invalid("'permissions' must be an object")
     if unknown := sorted(set(permissions) - set(FLAGS)):
-        raise Invalid(
-            f"{redact(unknown[0])[:MOST_SHOWN]!r} is none of the permissions {', '.join(FLAGS)}"
-        )
+        raise Invalid(f"{shown(unknown[0])} is none of the permissions {', '.join(FLAGS)}")
     for flag, value in permissions.items():
         if not isinstance(value, bool):
             raise Invalid(f"'{flag}' must be true or false")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from hubrepo.kernel.base import Invalid
+from hubrepo.kernel.base import Invalid, shown_list
 
 # How long a key that was rotated stays good, unless another time is asked for.
 OVERLAP_HOURS = 24
@@ -49,7 +49,7 @@ def _fields(body: object, known: set[str]) -> dict[str, object]:
     if not isinstance(body, dict):
         raise Invalid("body must be a JSON object")
     if extra := sorted(set(body) - known):
-        raise Invalid(f"unexpected fields: {extra!r}")
+        raise Invalid(f"unexpected fields: {shown_list(extra)}")
     return body
 
 

@@ -13,6 +13,7 @@ from hubrepo.features.packages.errors import InvalidPackage
 from hubrepo.features.packages.history import Claim, read_claim
 from hubrepo.features.packages.manifest import InvalidManifest, Manifest, read_manifest, stamp
 from hubrepo.kernel.archives import Archive, ArchiveLimits, ArchiveRefused, ArchiveWriter, Member
+from hubrepo.kernel.base import shown
 from hubrepo.kernel.blobs import Stage
 
 MANIFEST = "package.toml"
@@ -91,7 +92,7 @@ def _find(archive: Archive) -> tuple[Member, Member | None]:
     if history is None:
         for member in archive.members:
             if member.name.partition("/")[0].casefold() == HISTORY.casefold():
-                raise InvalidPackage(f"{member.name!r} is where {HISTORY} goes")
+                raise InvalidPackage(f"{shown(member.name)} is where {HISTORY} goes")
     return manifest, history
 
 

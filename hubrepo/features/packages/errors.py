@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from hubrepo.features.packages.models import MAX_NAME
-from hubrepo.kernel.base import Conflict, Gone, Invalid, NotFound
+from hubrepo.kernel.base import Conflict, Gone, Invalid, NotFound, shown
 
 
 class PackageNotFound(NotFound):
@@ -79,7 +79,7 @@ class NameMismatch(Invalid):
     code = "name-mismatch"
 
     def __init__(self, manifest: str, url: str) -> None:
-        super().__init__(f"manifest name '{manifest}' does not match URL '{url}'")
+        super().__init__(f"manifest name {shown(manifest)} does not match URL '{url}'")
 
 
 class NotAFork(Invalid):

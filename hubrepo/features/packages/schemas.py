@@ -8,10 +8,7 @@ from hubrepo.features.packages import errors
 from hubrepo.features.packages.manifest import InvalidManifest, checked_author
 from hubrepo.features.packages.models import LATEST, MAX_ALIAS, MAX_NAME
 from hubrepo.features.packages.settings import PackageSettings
-from hubrepo.kernel.base import Invalid, has_many_marks, nfc
-
-# An answer does not send back megabytes of nonsense.
-MOST_SHOWN = 1000
+from hubrepo.kernel.base import Invalid, has_many_marks, nfc, shown_list
 
 _NAME = re.compile(r"\w[\w.\-]*")
 _ALIAS = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
@@ -55,7 +52,7 @@ def registered_name(body: object) -> str:
     if not isinstance(body, dict):
         raise Invalid("body must be a JSON object")
     if extra := sorted(set(body) - {"name"}):
-        raise Invalid(f"unexpected fields: {extra!r}"[:MOST_SHOWN])
+        raise Invalid(f"unexpected fields: {shown_list(extra)}")
     name = body.get("name")
     if isinstance(name, str):
         name = name.strip()

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 
 from hubrepo.features.pages import errors
 from hubrepo.features.pages.models import MAX_AUTHOR, MAX_PATH, MAX_SEGMENTS
-from hubrepo.kernel.base import Invalid, is_one_line
+from hubrepo.kernel.base import Invalid, is_one_line, shown
 
 MISSING_PATH = "pages.toml missing [publish].path"
 MAX_REASON = 500
-
-# An answer does not send back megabytes of nonsense.
-MOST_SHOWN = 1000
 
 _SEGMENT = re.compile(r"[a-z0-9._-]+")
 
@@ -35,7 +32,8 @@ def publish_wish(fields: dict[str, str]) -> PublishWish:
 
 def manifest_path(value: object) -> str:
     """The path that a manifest, or the form in its place, wants. Raises BadPath."""
-    return _checked(value, value.strip() if isinstance(value, str) else "")
+    given = value if isinstance(value, str) else ""
+    return _checked(given, given.strip())
 
 
 def path_in_url(text: str) -> str:
@@ -57,19 +55,19 @@ def prefixes(path: str) -> list[str]:
     return ["/".join(segments[:length]) for length in range(len(segments), 0, -1)]
 
 
-def _checked(given: object, path: str) -> str:
+def _checked(given: str, path: str) -> str:
     segments = path.split("/")
     if not path:
         raise errors.BadPath(MISSING_PATH)
     if {"", ".", ".."} & set(segments) or path.startswith("."):
-        raise errors.BadPath(f"invalid publish path: {given!r}"[:MOST_SHOWN])
+        raise errors.BadPath(f"invalid publish path: {shown(given)}")
     if len(path) > MAX_PATH:
         raise errors.BadPath("publish path too long")
     if len(segments) > MAX_SEGMENTS:
         raise errors.BadPath("publish path too deep")
     for segment in segments:
         if not _SEGMENT.fullmatch(segment):
-            raise errors.BadPath(f"invalid path segment: {segment!r}")
+            raise errors.BadPath(f"invalid path segment: {shown(segment)}")
     return path
 
 

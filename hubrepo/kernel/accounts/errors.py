@@ -1,6 +1,6 @@
 """What can be wrong with organisations, people and keys."""
 
-from hubrepo.kernel.base import Conflict, Invalid, NotFound, TooLarge
+from hubrepo.kernel.base import Conflict, Invalid, NotFound, TooLarge, shown
 
 
 class OrganisationExists(Conflict):
@@ -15,7 +15,7 @@ class NoSuchOrganisation(NotFound):
     code = "no-such-organisation"
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"no organisation with slug {slug!r}")
+        super().__init__(f"no organisation with slug {shown(slug)}")
 
 
 class NoSuchUser(NotFound):
@@ -24,7 +24,7 @@ class NoSuchUser(NotFound):
     code = "no-such-user"
 
     def __init__(self, username: str) -> None:
-        super().__init__(f"no user with username {username!r}")
+        super().__init__(f"no user with username {shown(username)}")
 
 
 class NotAMember(Conflict):
@@ -33,7 +33,7 @@ class NotAMember(Conflict):
     code = "not-a-member"
 
     def __init__(self, username: str, slug: str) -> None:
-        super().__init__(f"user {username!r} is not a member of organisation {slug!r}")
+        super().__init__(f"user {shown(username)} is not a member of organisation {slug!r}")
 
 
 class MemberElsewhere(Conflict):
@@ -42,7 +42,7 @@ class MemberElsewhere(Conflict):
     code = "member-elsewhere"
 
     def __init__(self, username: str) -> None:
-        super().__init__(f"user {username!r} is a member of another organisation")
+        super().__init__(f"user {shown(username)} is a member of another organisation")
 
 
 class NoSuchKey(NotFound):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from hubrepo.kernel.accounts.errors import BadAccountData
-from hubrepo.kernel.base import nfc
+from hubrepo.kernel.base import nfc, shown
 
 # Many stars would make a match of a long name take ages.
 MOST_STARS = 2
@@ -25,7 +25,7 @@ def checked_patterns(patterns: Iterable[str]) -> str | None:
     for each in found:
         if not (match := _PATTERN.fullmatch(each)) or match[2].count("*") > MOST_STARS:
             raise BadAccountData(
-                f"{each!r} is not a pattern: write one like 'packages:team-*', with two stars at most"
+                f"{shown(each)} is not a pattern: write one like 'packages:team-*', with two stars at most"
             )
     text = " ".join(found)
     if len(text) > MOST_LENGTH:

@@ -13,7 +13,7 @@ from hubrepo.kernel.accounts.keys import NewKey
 from hubrepo.kernel.accounts.models import ApiKey, Membership, Organisation, User
 from hubrepo.kernel.accounts.patterns import checked_patterns
 from hubrepo.kernel.audit import AuditLog
-from hubrepo.kernel.base import has_many_marks, is_one_line, is_slug, iso_seconds, nfc
+from hubrepo.kernel.base import has_many_marks, is_one_line, is_slug, iso_seconds, nfc, shown
 
 # There is no later moment.
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -56,7 +56,7 @@ class AccountService:
         name = nfc(name.strip())
         if not is_slug(slug):
             raise errors.BadAccountData(
-                f"{slug!r} is not a slug: 1 to 64 of a-z, 0-9 and inner dashes, and not a reserved word"
+                f"{shown(slug)} is not a slug: 1 to 64 of a-z, 0-9 and inner dashes, and not a reserved word"
             )
         if not name or len(name) > 255 or not is_one_line(name):
             raise errors.BadAccountData("a display name is one line of 1 to 255 characters")
@@ -186,7 +186,7 @@ class AccountService:
             raise errors.BadAccountData("a label is one line of at most 120 characters")
         if unknown := sorted(set(scopes) - set(SCOPES)):
             raise errors.BadAccountData(
-                f"{unknown[0]!r} is not a scope: choose from {', '.join(SCOPES)}"
+                f"{shown(unknown[0])} is not a scope: choose from {', '.join(SCOPES)}"
             )
         if expires_at is not None and expires_at <= self._now:
             raise errors.BadAccountData("a key cannot expire before it is made")

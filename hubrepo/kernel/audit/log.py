@@ -20,7 +20,7 @@ DONE = "done"
 REFUSED = "refused"
 
 # An event stays for ever, so what strangers write into it is cut.
-MOST_SHOWN = 500
+MOST_KEPT = 500
 MOST_ACTION = 64
 
 
@@ -56,8 +56,8 @@ class Refusal:
     @classmethod
     def of(cls, action: str, subject: str, error: HubError, path: str | None = None) -> "Refusal":
         """The refusal of `action` that ended in `error`; at the URL `path`, if it was asked there."""
-        message = redact(error.message)[:MOST_SHOWN]
-        asked_at = path and redact(path)[:MOST_SHOWN]
+        message = redact(error.message)[:MOST_KEPT]
+        asked_at = path and redact(path)[:MOST_KEPT]
         action = one_line(action)[:MOST_ACTION]
         return cls(action, subject, error.status, error.code, message, asked_at)
 
@@ -89,7 +89,7 @@ class AuditLog:
                 actor=self._actor.name,
                 action=event.action,
                 outcome=outcome,
-                subject=redact(one_line(event.subject))[:MOST_SHOWN],
+                subject=redact(one_line(event.subject))[:MOST_KEPT],
                 details=details,
                 request_id=self._request_id,
             )

@@ -23,13 +23,13 @@ from hubrepo.kernel.base.ids import new_guid, random_hex, random_text
 from hubrepo.kernel.base.logs import hide, redact, redacted
 from hubrepo.kernel.base.names import (
     MOST_MARKS,
-    MOST_SHOWN,
     has_many_marks,
     is_one_line,
     is_slug,
     nfc,
     one_line,
     shown,
+    shown_list,
 )
 from hubrepo.kernel.base.paging import BadCursor, Page
 from hubrepo.kernel.base.progress import Tell, tell_nobody
@@ -39,7 +39,6 @@ from hubrepo.kernel.base.toml import parse_toml
 
 __all__ = [
     "MOST_MARKS",
-    "MOST_SHOWN",
     "BadCursor",
     "Clock",
     "Conflict",
@@ -81,6 +80,7 @@ __all__ = [
     "repr_digest",
     "setting",
     "shown",
+    "shown_list",
     "sync_folder",
     "table",
     "tell_nobody",

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from hubrepo.kernel.base.errors import Invalid
 from hubrepo.kernel.base.logs import redact
@@ -27,8 +28,8 @@ _MARKS = re.compile(rb"[^\0]{%d}" % (MOST_MARKS + 1))
 # They have no class of their own, but are made of marks.
 _OF_MARKS = re.compile("[\u0f73\u0f75\u0f81]")
 
-# How many characters of a foreign text an error tells.
-MOST_SHOWN = 120
+# How many characters of a foreign text an error tells, and how many of such texts.
+MOST_SHOWN, MOST_LISTED = 120, 8
 
 
 def is_slug(text: str) -> bool:
@@ -68,3 +69,9 @@ def shown(text: str) -> str:
     # What is cut must not be half a secret, which nobody would know for one.
     told = redact(text[: 2 * MOST_SHOWN])
     return repr(told if len(told) <= MOST_SHOWN else f"{told[:MOST_SHOWN]}…")
+
+
+def shown_list(texts: Sequence[str]) -> str:
+    """The first of `texts`, each as `shown`, in brackets."""
+    more = ["…"] if len(texts) > MOST_LISTED else []
+    return f"[{', '.join([*map(shown, texts[:MOST_LISTED]), *more])}]"

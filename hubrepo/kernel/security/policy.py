@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pyramid.authorization import ALL_PERMISSIONS, ACLHelper, Allow, Deny
 
 from hubrepo.kernel.accounts import BadAccountData
-from hubrepo.kernel.base import Unauthenticated, hide
+from hubrepo.kernel.base import Unauthenticated, hide, shown
 from hubrepo.kernel.security.errors import CredentialsMissing
 from hubrepo.kernel.security.identity import Identity, principal
 from hubrepo.kernel.web import Claims, Resource, mounts_of
@@ -206,7 +206,7 @@ def check_kinds(registry: Any, patterns: Iterable[str]) -> None:
     known = sorted(registry.name_kinds)
     for each in patterns:
         if each.partition(":")[0] not in known:
-            raise BadAccountData(f"{each!r} begins with none of {known!r} and a colon")
+            raise BadAccountData(f"{shown(each)} begins with none of {known!r} and a colon")
 
 
 def _grant(registry: Any, role: str, permission: str) -> None:

@@ -215,6 +215,21 @@ class TestKeys:
         acme.send_json("POST", "/api/packages", {"name": accents}, 400)
         assert time.process_time() - before < 2
 
+    @pytest.mark.parametrize(
+        "wish",
+        [
+            {"user": "x" * 500_000},
+            {"scopes": ["x" * 500_000]},
+            {"only": ["x" * 500_000]},
+            {"only": ["packages:" + "\n" * 100_000]},
+            {"x" * 500_000: 1},
+            {f"{number}{'x' * 1000}": 1 for number in range(500)},
+        ],
+        ids=["user", "scopes", "kind", "pattern", "field", "fields"],
+    )
+    def test_nonsense_does_not_come_back_by_the_megabyte(self, acme, wish):
+        assert len(issue(acme, "4*", **wish).body) < 2000
+
     @pytest.mark.parametrize("scope", ["\ud800", "\0", "", "x" * 9999], ids=ascii)
     def test_a_scope_that_cannot_be_is_refused(self, acme, scope):
         issue(acme, 400, scopes=[scope])

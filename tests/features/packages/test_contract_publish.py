@@ -399,6 +399,11 @@ class TestRefusals:
         parts = [file_part(archive), text_part("parent_version", "7")]
         assert_refused(post(acme, parts), 400, NO_AUTHOR)
 
+    def test_a_name_without_end_is_not_told_to_its_end(self, acme):
+        archive = toml_zip(f'[package]\nname = "{"x" * 200_000}"\nauthor = "a"\n')
+        told = f"manifest name '{'x' * 120}…' does not match URL 'widget'"
+        assert_refused(post(acme, [file_part(archive)]), 400, told)
+
     @pytest.mark.parametrize("name", ["other", "Widget", "widget2", "wid get", "../widget", "é"])
     def test_then_whether_the_name_is_that_of_the_url(self, acme, name):
         archive = toml_zip(f'[package]\nname = "{name}"\nauthor = "a"\n')

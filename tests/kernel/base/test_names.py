@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubrepo.kernel.base import Invalid, has_many_marks, is_one_line, is_slug, nfc, one_line, shown
+from hubrepo.kernel.base import (
+    Invalid,
+    has_many_marks,
+    is_one_line,
+    is_slug,
+    nfc,
+    one_line,
+    shown,
+    shown_list,
+)
 
 
 @pytest.mark.parametrize("slug", ["a", "acme", "a-1", "a" * 64, "0"])
@@ -71,3 +80,9 @@ def test_what_is_shown_has_no_secret_in_it_not_even_half_of_one():
     assert shown(f"<{key}>") == "'<kpf_0123abcd_…>'"
     for before in range(60, 130):
         assert "_s3" not in shown("." * before + key)
+
+
+def test_of_many_texts_the_first_are_shown():
+    assert shown_list([]) == "[]"
+    assert shown_list(["a", "b'"]) == """['a', "b'"]"""
+    assert shown_list(["x" * 999] * 9) == f"[{', '.join([shown('x' * 999)] * 8)}, …]"
