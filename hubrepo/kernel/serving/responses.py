@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from io import SEEK_END
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
@@ -175,7 +176,21 @@ def _body(request: Any, open_at: Opener, part: Slice) -> Any:
     wrapper = request.environ.get("wsgi.file_wrapper")
     if wrapper is None or is_remote(file):
         return _Bounded(file, part.length)
+    try:
+        _look_for_all(file, part.length)
+    except BaseException:
+        file.close()
+        raise
     return wrapper(file, CHUNK)
+
+
+def _look_for_all(file: BinaryIO, length: int) -> None:
+    """Raise EOFError if `length` bytes are not left: waitress would say that there are fewer, and send them."""
+    at = file.tell()
+    left = file.seek(0, SEEK_END) - at
+    file.seek(at)
+    if left < length:
+        raise EOFError("the file ends early")
 
 
 def _caching(what: Representation) -> tuple[str, str]:
