@@ -5,41 +5,67 @@ silent would stop it. And what breaks off on the way here is a 503 still, not ha
 """
 
 import tempfile
+from contextlib import ExitStack
+from io import FileIO
 from time import monotonic
 from typing import BinaryIO, cast
 
 from hubrepo.kernel.blobs.stores.failures import failures
-from hubrepo.kernel.blobs.stores.interface import StoreUnavailable
 
 CHUNK = 256 * 1024
 
 # More is sent as it comes: whoever waits for the first byte would wait for long.
 MOST = 64 * 1024**2
 
-# Seconds to begin with, and bytes a second that must come then: a store that is slower is not available.
+# Seconds after which that goes for what is slow, too.
 PATIENCE = 4.0
-SLOWEST = 4 * 1024**2
+
+
+class _Begun:
+    """What came in time, and behind it what is still to come: for a thread that may wait."""
+
+    is_remote = True
+
+    def __init__(self, local: BinaryIO, rest: BinaryIO) -> None:
+        self._local, self._rest = local, rest
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes, and none only at the end."""
+        return self._local.read(size) or self._rest.read(size)
+
+    def close(self) -> None:
+        """Close both."""
+        with self._local, self._rest:
+            pass
 
 
 def fetched(file: BinaryIO, length: int) -> BinaryIO:
-    """The next `length` bytes of `file`, which is closed, as a local file without a name.
+    """The next `length` bytes of `file`, as a local file without a name; then `file` is closed.
 
+    If that takes too long, what is read goes on in `file` where the local one ends.
     Raises EOFError if there are fewer, StoreUnavailable, and StoreFull if there is no room for them.
     """
-    deadline = monotonic() + PATIENCE + length / SLOWEST
-    with file, failures():
-        local = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - whoever sends it closes it
-        try:
-            while length:
-                if monotonic() > deadline:
-                    raise StoreUnavailable
+    deadline = monotonic() + PATIENCE
+    with ExitStack() as opened:
+        opened.enter_context(file)
+        with failures():
+            local = opened.enter_context(tempfile.TemporaryFile(buffering=0))
+            while length and monotonic() < deadline:
                 piece = file.read(min(CHUNK, length))
                 if not piece:
                     raise EOFError("the file ends early")
-                local.write(piece)
+                _write_all(local, piece)
                 length -= len(piece)
             local.seek(0)
-        except BaseException:
-            local.close()
-            raise
+        opened.pop_all()
+    if length:
+        return cast("BinaryIO", _Begun(cast("BinaryIO", local), file))
+    file.close()
     return cast("BinaryIO", local)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Write until all is written: on a disk that is full a part is, without an error."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]

@@ -1,11 +1,14 @@
 """What is read from beyond the network is here before it is sent."""
 
 import io
+import resource
+from contextlib import contextmanager
 
 import pytest
 
 from hubrepo.kernel.blobs import StoreUnavailable, fetching
-from hubrepo.kernel.blobs.fetching import CHUNK, fetched
+from hubrepo.kernel.blobs.fetching import CHUNK, PATIENCE, fetched
+from hubrepo.kernel.serving.files import is_remote
 
 CONTENT = bytes(range(256)) * 4 * 1024
 
@@ -16,11 +19,31 @@ def test_it_is_the_same_and_nothing_is_left_open():
     with fetched(source, len(CONTENT)) as file:
         assert (file.tell(), file.read()) == (0, CONTENT)
     assert source.closed
+    assert not is_remote(file)
 
 
 def test_bytes_that_end_early_are_an_error():
     with pytest.raises(EOFError):
         fetched(io.BytesIO(CONTENT), len(CONTENT) + 1)
+
+
+@contextmanager
+def files_of_at_most(size):
+    """Longer ones cannot be written, as on a disk that is full: the last write is cut short."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+@pytest.mark.parametrize("missing", [1, 1000, CHUNK, CHUNK + 1])
+def test_what_does_not_fit_on_the_disk_is_an_error_and_not_sent_short(missing):
+    source = io.BytesIO(CONTENT)
+    with files_of_at_most(len(CONTENT) - missing), pytest.raises(StoreUnavailable):
+        fetched(source, len(CONTENT))
+    assert source.closed
 
 
 class Slow(io.BytesIO):
@@ -35,10 +58,28 @@ class Slow(io.BytesIO):
         return super().read(size)
 
 
-def test_a_store_that_is_too_slow_is_not_available(monkeypatch):
-    clock, seconds = [0.0], fetching.PATIENCE + 2
+@pytest.fixture
+def clock(monkeypatch):
+    clock = [0.0]
     monkeypatch.setattr(fetching, "monotonic", lambda: clock[0])
-    content = bytes(CHUNK * 20)
-    with pytest.raises(StoreUnavailable):
-        fetched(Slow(content, clock), len(content))
-    assert clock[0] < seconds + len(content) / fetching.SLOWEST
+    return clock
+
+
+def test_what_comes_slowly_is_sent_as_it_comes_by_a_thread_that_may_wait(clock):
+    content = b"".join(bytes([number]) * CHUNK for number in range(20))
+    source = Slow(b"before" + content + b"behind", clock)
+    source.seek(6)
+    file = fetched(source, len(content))
+    assert clock[0] <= PATIENCE
+    assert is_remote(file)
+    assert b"".join(iter(lambda: file.read(CHUNK), b""))[: len(content)] == content
+    file.close()
+    assert source.closed
+
+
+def test_what_is_fast_enough_is_here_at_once(clock):
+    content = bytes(CHUNK * 3)
+    source = Slow(content, clock)
+    with fetched(source, len(content)) as file:
+        assert (is_remote(file), file.read()) == (False, content)
+    assert source.closed

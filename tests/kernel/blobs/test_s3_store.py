@@ -1,6 +1,7 @@
 """S3 as a store: what it asks, how it starts, and what it does when S3 fails."""
 
 import builtins
+import http.client
 import io
 import logging
 import threading
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.blobs import BlobMissing, open_store
-from hubrepo.kernel.blobs.stores import StoreFull, StoreUnavailable
+from hubrepo.kernel.blobs.stores import StoreFull, StoreUnavailable, bucket
 from hubrepo.kernel.blobs.stores.breaker import AtRest, Breaker
 from hubrepo.kernel.blobs.stores.s3_address import S3Address, WrongAddress
 from hubrepo.kernel.blobs.stores.s3_files import ObjectFile
@@ -283,6 +284,20 @@ class TestOutages:
         monkeypatch.setattr(ObjectFile, "_read_some", drip)
         with far.open(KEY) as file, fails_in_time():
             file.read()
+
+    def test_bytes_that_are_taken_drop_by_drop_are_given_up_in_time(self, far, monkeypatch):
+        monkeypatch.setattr(bucket, "SLOWEST", 64 * MIB)
+        stage = staged(far, bytes(MIB))
+        real = http.client.HTTPConnection.send
+
+        def drip(connection, data):
+            time.sleep(0.2)
+            real(connection, data)
+
+        monkeypatch.setattr(http.client.HTTPConnection, "send", drip)
+        with fails_in_time():
+            far.promote(stage, KEY)
+        stage.discard()
 
     def test_the_answer_says_when_to_come_back(self):
         assert StoreUnavailable().headers == {"Retry-After": "1"}

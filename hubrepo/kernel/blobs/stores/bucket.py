@@ -36,6 +36,9 @@ POOL = 32
 # What a read may take of the time that a request has.
 READING = 5 / 8
 
+# Bytes a second. A body goes at least as fast, either way, or S3 is taken for silent.
+SLOWEST = 256 * 1024
+
 _SMALL = 256 * 1024
 _AT_ONCE = 0.5
 _PAUSE = 0.1
@@ -148,7 +151,8 @@ class Bucket:
                 self.client.put_object(**parameters, Body=body)
             else:
                 body.seek(0)
-                self.client.put_object(**parameters, Body=_Shut(body))
+                deadline = time.monotonic() + self.address.timeout + size / SLOWEST
+                self.client.put_object(**parameters, Body=_Shut(body, deadline))
 
         self._ask(key, send, again=not only_new)
 
@@ -350,10 +354,17 @@ class Upload:
 
 
 class _Shut:
-    """A body that botocore may read and rewind, but not close."""
+    """A body that botocore may read and rewind, but not close, nor read after `deadline`."""
 
-    def __init__(self, body: Any) -> None:
-        self.read, self.seek, self.tell = body.read, body.seek, body.tell
+    def __init__(self, body: Any, deadline: float) -> None:
+        self.seek, self.tell = body.seek, body.tell
+        self._read, self._deadline = body.read, deadline
+
+    def read(self, size: int = -1) -> Any:
+        """As of the body. Raises TimeoutError: a body that goes drop by drop never gets stuck."""
+        if time.monotonic() > self._deadline:
+            raise TimeoutError("S3 takes the body too slowly")
+        return self._read(size)
 
 
 class _BehindTheEnd(errors.OperationFailed):  # type: ignore[misc]  # fs has no types

@@ -14,14 +14,11 @@ from typing import IO, Any
 from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
-from hubrepo.kernel.blobs.stores.bucket import Bucket, Content, Upload
+from hubrepo.kernel.blobs.stores.bucket import SLOWEST, Bucket, Content, Upload
 from hubrepo.kernel.blobs.stores.pyfilesystem import errors
 
 CHUNK = 256 * 1024
 BUFFER = 128 * 1024
-
-# Bytes a second. What is read comes at least as fast, or S3 is taken for silent.
-SLOWEST = 256 * 1024
 
 
 class ObjectFile(io.RawIOBase):
