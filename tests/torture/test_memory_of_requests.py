@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.archives import package_zip
 from tests.support.bodies import BODIES, FORM
+from tests.support.memory import forget_peak, memory
 from tests.support.process import HubProcess, Wire
 from tests.support.publishers import until
 from tests.support.shapes import SHAPES
@@ -25,18 +26,6 @@ SECONDS, SENDERS = 12, 4
 VERSIONS = "/api/packages/widget/versions"
 
 Work = Callable[[HubProcess, int, float], None]
-
-
-def memory(pid: int, line: str) -> float:
-    """MiB of a process: `VmRSS` now, `VmHWM` the most since `forget_peak`."""
-    for each in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if each.startswith(f"{line}:"):
-            return int(each.split()[1]) / 1024
-    raise AssertionError(line)
-
-
-def forget_peak(pid: int) -> None:
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def at_once(work: Callable[[int, float], None]) -> None:
@@ -102,7 +91,7 @@ def test_memory_is_flat(tmp_path: Path, work: Work, capsys: pytest.CaptureFixtur
         with hub.wire() as wire:
             for _ in range(20):
                 assert wire.publish("widget", package_zip("widget")).status == 201
-        idle = memory(hub.pid, "VmRSS")
+        idle = memory(hub.pid)
         forget_peak(hub.pid)
         at_once(partial(work, hub))
         more = memory(hub.pid, "VmHWM") - idle
