@@ -3,6 +3,8 @@ PYTHON ?= python3
 # Tests run in so many processes; each has servers of its own.
 PROCESSES ?= 2
 BIN := .venv/bin
+# Compiled modules are kept: else every process that tests start compiles all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.support.filled import EVERY_DATABASE, EVERY_STORE
+from tests.support.filled import EVERY_PLACE
 from tests.support.two_organisations import starter
 
 # A run that fails is shown as it was: to make it small takes minutes. Who wants that adds `Phase.shrink`.
@@ -18,9 +18,8 @@ few = settings(
 )
 
 
-@pytest.mark.parametrize("database", EVERY_DATABASE)
-@pytest.mark.parametrize("store", EVERY_STORE)
+@pytest.mark.parametrize("place", EVERY_PLACE)
 def test_each_sees_its_own_and_nothing_of_the_other(
-    request: pytest.FixtureRequest, tmp_path: Path, store: str, database: str
+    request: pytest.FixtureRequest, tmp_path: Path, place: tuple[str, str]
 ):
-    run_state_machine_as_test(starter(request, tmp_path, store, database), settings=few)
+    run_state_machine_as_test(starter(request, tmp_path, *place), settings=few)

@@ -45,9 +45,14 @@ DATABASES: dict[str, Maker] = {
     "postgresql": lambda request, _folder: request.getfixturevalue("postgresql").fresh(),
 }
 
-# What `make test` tries, and what is left to `make torture`.
-EVERY_STORE = ["disk", "memory", pytest.param("s3", marks=pytest.mark.torture)]
+# What `make test` tries, and what is left to `make torture`. Each store is in some pair, and each database:
+# what either does wrong shows beside any of the others.
 EVERY_DATABASE = ["sqlite", pytest.param("postgresql", marks=pytest.mark.torture)]
+EVERY_PLACE = [
+    pytest.param(("disk", "sqlite"), id="disk+sqlite"),
+    pytest.param(("memory", "postgresql"), id="memory+postgresql", marks=pytest.mark.torture),
+    pytest.param(("s3", "postgresql"), id="s3+postgresql", marks=pytest.mark.torture),
+]
 
 # How many things of each organisation of `fill` can be read.
 READABLE = 7 if HAS_ARTIFACTS else 3

@@ -7,17 +7,17 @@ from hubrepo.features.artifacts.models import Grant, Product, ProductVersion, To
 from hubrepo.kernel.accounts import Organisation
 from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import Blob, doom
-from tests.support.filled import EVERY_DATABASE, EVERY_STORE, by_force, fill, findings, make_hub
+from tests.support.filled import EVERY_PLACE, by_force, fill, findings, make_hub
 
 
-@pytest.fixture(params=EVERY_STORE)
-def store(request):
+@pytest.fixture(params=EVERY_PLACE)
+def place(request):
     return request.param
 
 
-@pytest.fixture(params=EVERY_DATABASE)
-def hub(request, store, tmp_path):
-    return make_hub(request, tmp_path, store, request.param)
+@pytest.fixture
+def hub(request, place, tmp_path):
+    return make_hub(request, tmp_path, *place)
 
 
 @pytest.fixture

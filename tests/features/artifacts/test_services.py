@@ -16,7 +16,13 @@ from hubrepo.features.artifacts.catalogue import Catalogue
 from hubrepo.features.artifacts.models import Grant, Product, ProductVersion, Token
 from hubrepo.features.artifacts.permissions import FLAGS
 from hubrepo.features.artifacts.services import ProductService, TokenService, hold_caller
-from hubrepo.features.artifacts.tokens import digest_of, holder_of, is_digest, named, new_token
+from hubrepo.features.artifacts.tokens import (
+    digest_named,
+    digest_of,
+    holder_of,
+    is_digest,
+    new_token,
+)
 from hubrepo.kernel.accounts import Organisation, OrganisationRef
 from hubrepo.kernel.audit import Actor, AuditLog, events_of
 from hubrepo.kernel.blobs import Blob, BlobService, Stores
@@ -123,10 +129,10 @@ class TestTokens:
     def test_it_may_be_named_by_itself_or_its_digest(self):
         raw = new_token()
         digest = hashlib.sha256(raw.encode()).hexdigest()
-        assert named(raw) == named(digest) == digest_of(raw) == digest
-        assert named(digest.upper()) != digest
+        assert digest_named(raw) == digest_named(digest) == digest_of(raw) == digest
+        assert digest_named(digest.upper()) != digest
         assert not is_digest(f"{digest}\n")
-        assert named("\udc80ü")  # whatever a header has, it has a digest
+        assert digest_named("\udc80ü")  # whatever a header has, it has a digest
 
     def test_only_itself_leads_to_its_holder(self, acme, database):
         token_id, digest = acme.issue(admin=True)

@@ -17,8 +17,7 @@ from tests.support.archives import package_zip
 from tests.support.contract import statements
 from tests.support.features import HAS_ARTIFACTS
 from tests.support.filled import (
-    EVERY_DATABASE,
-    EVERY_STORE,
+    EVERY_PLACE,
     busy_collector,
     busy_publisher,
     busy_writers,
@@ -35,14 +34,14 @@ from tests.support.filled import (
 NOBODY = "f" * 32
 
 
-@pytest.fixture(params=EVERY_STORE)
-def store(request):
+@pytest.fixture(params=EVERY_PLACE)
+def place(request):
     return request.param
 
 
-@pytest.fixture(params=EVERY_DATABASE)
-def hub(request, store, tmp_path):
-    return make_hub(request, tmp_path, store, request.param)
+@pytest.fixture
+def hub(request, place, tmp_path):
+    return make_hub(request, tmp_path, *place)
 
 
 @pytest.fixture
@@ -178,8 +177,8 @@ class TestBytes:
         assert few[1] == many[1] == asked()[1] == ["list"]
 
     @pytest.mark.usefixtures("acme")
-    def test_a_folder_in_the_place_of_a_blob_is_no_blob(self, hub, store):
-        if store != "disk":
+    def test_a_folder_in_the_place_of_a_blob_is_no_blob(self, hub, place):
+        if place[0] != "disk":
             pytest.skip("only a disk has folders")
         key = keys_of(hub)[0]
         place = Path(hub.registry.stores.main._root) / key

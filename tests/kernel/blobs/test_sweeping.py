@@ -15,7 +15,7 @@ from hubrepo.kernel.blobs.stores import MemoryStore
 from hubrepo.kernel.blobs.sweeping import LEAVING_LASTS
 from tests.support.archives import package_zip, page_zip
 from tests.support.contract import statements
-from tests.support.filled import EVERY_DATABASE, EVERY_STORE, findings, keys_of, make_hub
+from tests.support.filled import EVERY_PLACE, findings, keys_of, make_hub
 from tests.support.publishers import until
 
 TEXT = "the same again"
@@ -23,14 +23,9 @@ TEXT = "the same again"
 ARCHIVE = page_zip("site", {"index.html": TEXT})
 
 
-@pytest.fixture(params=EVERY_DATABASE)
-def database(request):
-    return request.param
-
-
-@pytest.fixture(params=EVERY_STORE)
-def hub(request, tmp_path, database):
-    return make_hub(request, tmp_path / "hub", request.param, database)
+@pytest.fixture(params=EVERY_PLACE)
+def hub(request, tmp_path):
+    return make_hub(request, tmp_path / "hub", *request.param)
 
 
 @pytest.fixture
@@ -192,7 +187,7 @@ def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
 
 def test_a_store_that_fails_keeps_nothing_in_another(request, tmp_path, monkeypatch):
     hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
-    hub.registry.stores.add("pages", MemoryStore())
+    hub.registry.stores.add("pages", MemoryStore(), "hubrepo.pages")
     acme = hub.organisation()
     acme.publish("widget")
     acme.upload("/api/pages", ARCHIVE)

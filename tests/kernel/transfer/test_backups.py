@@ -22,8 +22,7 @@ from hubrepo.kernel.transfer import backups as module
 from hubrepo.kernel.transfer.manifests import Manifest, Rows
 from tests.support.archives import package_zip
 from tests.support.filled import (
-    EVERY_DATABASE,
-    EVERY_STORE,
+    EVERY_PLACE,
     READABLE,
     assert_readable,
     busy_collector,
@@ -41,19 +40,9 @@ from tests.support.filled import (
 from tests.support.hub import Client, Hub
 
 
-@pytest.fixture(params=EVERY_STORE)
-def store(request):
-    return request.param
-
-
-@pytest.fixture(params=EVERY_DATABASE)
-def database(request):
-    return request.param
-
-
-@pytest.fixture
-def hub(request, store, database, tmp_path):
-    return make_hub(request, tmp_path / "hub", store, database)
+@pytest.fixture(params=EVERY_PLACE)
+def hub(request, tmp_path):
+    return make_hub(request, tmp_path / "hub", *request.param)
 
 
 @pytest.fixture
@@ -106,15 +95,14 @@ def without(rows, *tables):
     return {name: lines for name, lines in rows.items() if name not in tables}
 
 
-@pytest.mark.parametrize("target_store", EVERY_STORE)
-@pytest.mark.parametrize("target_database", EVERY_DATABASE)
-def test_everything_comes_back(request, hub, tmp_path, target_store, target_database):
+@pytest.mark.parametrize("target", EVERY_PLACE)
+def test_everything_comes_back(request, hub, tmp_path, target):
     clients = fill(hub)
     archive, key = package_zip("retried"), {"Idempotency-Key": "retried"}
     first = clients[0].publish("retried", archive, headers=key)
     done = make(hub, tmp_path / "copy")
     assert (done.blobs, done.copied_blobs, done.damaged) == (len(keys_of(hub)),) * 2 + ([],)
-    restored = make_hub(request, tmp_path / "other", target_store, target_database)
+    restored = make_hub(request, tmp_path / "other", *target)
     back = restore(restored, tmp_path / "copy")
     assert (back.rows, back.blobs, back.size) == (done.rows, done.blobs, done.size)
     assert rows_of(restored) == rows_of(hub)

@@ -31,8 +31,7 @@ from hubrepo.kernel.transfer.snapshots import LEFT_OUT
 from tests.support.archives import package_zip
 from tests.support.features import HAS_ARTIFACTS, needs_artifacts
 from tests.support.filled import (
-    EVERY_DATABASE,
-    EVERY_STORE,
+    EVERY_PLACE,
     READABLE,
     assert_readable,
     busy_writers,
@@ -135,16 +134,13 @@ def check_products(there, acme):
     assert there.admin.put("engine", "v2")["size"] == len(b"content")
 
 
-@pytest.mark.parametrize("store", EVERY_STORE)
-@pytest.mark.parametrize("database", EVERY_DATABASE)
-def test_an_organisation_comes_over_as_it_was(
-    request, hub, clients, target, file, tmp_path, store, database
-):
+@pytest.mark.parametrize("place", EVERY_PLACE)
+def test_an_organisation_comes_over_as_it_was(request, hub, clients, file, tmp_path, place):
     acme = clients[0]
     archive, key = package_zip("retried"), {"Idempotency-Key": "retried"}
     first = acme.publish("retried", archive, headers=key)
     exported = export(hub, acme.slug, file)
-    target = make_hub(request, tmp_path / "there", store, database)
+    target = make_hub(request, tmp_path / "there", *place)
     fill(target)
     with target.registry.database.write() as db:
         # So that it is nobody of this hub.
