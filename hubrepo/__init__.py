@@ -49,6 +49,7 @@ def main(global_config: Mapping[str, str], **settings: str) -> Any:
     try:
         config = configure(settings)
         prepare_database(config.registry)
+        config.registry.stores.look_for_bytes(config.registry.database)
     except Misconfigured as error:
         raise SystemExit(f"hubrepo cannot start: {error}") from None
     if TIDIED not in global_config:

@@ -118,6 +118,7 @@ class Serving:
         registry = self.command.registry
         _refuse_what_is_not_shared(registry)
         hubrepo.prepare_database(registry)
+        registry.stores.look_for_bytes(registry.database)
         _bootstrap_first(self.command, self.url)
         hubrepo.tidy_at_start(registry)
         registry.database.close()

@@ -106,10 +106,7 @@ def compare(database: Database, stores: Stores) -> Iterator[Pair]:
     They are not read at one moment: while the hub is serving, look again at what does not agree.
     """
     for name, store in stores:
-        # Names without a store of their own are the main store's.
-        others = [other for other, each in stores if each is not store]
-        here = Blob.store.not_in(others) if store is stores.main else Blob.store == name
-        rows = ascending("the rows of blobs", _rows(database, here))
+        rows = ascending("the rows of blobs", _rows(database, stores.rows_of(name)))
         yield from _merge(name, rows, store.list())
 
 
