@@ -31,6 +31,9 @@ FEATURES = (
 # In what PasteDeploy hands to `main`: somebody has tidied already, for all workers.
 TIDIED = "hubrepo_tidied"
 
+# Seconds for which a start removes blobs, before what it lets go of by itself and after; it is waited for.
+TIDYING = 3.0
+
 
 def configure(settings: Mapping[str, str]) -> Configurator:
     """The kernel and every feature, put together, the store tried. Raises Misconfigured."""
@@ -60,7 +63,7 @@ def main(global_config: Mapping[str, str], **settings: str) -> Any:
 def tidy_at_start(registry: Any) -> None:
     """Let go of what is left over. What fails now is no reason not to serve."""
     try:
-        tidy(registry)
+        tidy(registry, seconds=TIDYING)
     except (HubError, SQLAlchemyError):
         log.exception("could not tidy; the next start or `hubrepo gc` will")
 

@@ -23,9 +23,11 @@ from waitress.trigger import trigger
 
 from hubrepo.door import Answer, Channel, plain_answer
 from hubrepo.kernel.base import Misconfigured
+from hubrepo.kernel.db import Afterwards
 from hubrepo.kernel.web import answer_at
 
-# Seconds for requests that have begun when the hub ends; then for threads to notice that it has.
+# Seconds for requests that have begun when the hub ends; then for threads to notice that it has, and for
+# small writes that wait.
 PATIENCE = 5.0
 LAST_PATIENCE = 1.0
 
@@ -103,6 +105,7 @@ class Server:
             raise Misconfigured(f"[server:main] makes no sense: {error}") from None
         for listener in self._listeners():
             listener.channel_class = partial(Channel, _answer_of(application))
+        self._afterwards = _afterwards_of(application)
         adjustments = self._server.adj
         self._timeout = adjustments.asyncore_loop_timeout
         self._poll = wasyncore.poll2 if adjustments.asyncore_use_poll else wasyncore.poll
@@ -123,6 +126,8 @@ class Server:
         """Serve; return when told to end and what had begun is finished, or has taken too long."""
         while not self._is_ending:
             self._poll(self._timeout, self._map)
+        if self._afterwards is not None:
+            self._afterwards.end()
         self._stop_listening()
         self._poll(0, self._map)  # What was sent before now has begun.
         until = time.monotonic() + PATIENCE
@@ -130,6 +135,8 @@ class Server:
             self._poll(0.1, self._map)
         self._server.task_dispatcher.shutdown(timeout=LAST_PATIENCE)
         wasyncore.close_all(self._map)
+        if self._afterwards is not None:
+            self._afterwards.close(LAST_PATIENCE)
 
     def _listeners(self) -> list[BaseWSGIServer]:
         return [each for each in self._map.values() if isinstance(each, BaseWSGIServer)]
@@ -165,6 +172,12 @@ def _answer_of(application: Any) -> Answer:
     if not hasattr(registry, "error_shapes"):
         return plain_answer
     return partial(answer_at, registry)
+
+
+def _afterwards_of(application: Any) -> Afterwards | None:
+    """What the application writes afterwards, if it is ours."""
+    registry = getattr(application, "registry", None)
+    return getattr(registry, "afterwards", None)
 
 
 def serve(application: Any, global_conf: Mapping[str, str], **settings: str) -> int:

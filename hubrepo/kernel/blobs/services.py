@@ -24,7 +24,7 @@ from hubrepo.kernel.blobs.memory import SMALL, BlobMemory
 from hubrepo.kernel.blobs.models import MAIN, Blob
 from hubrepo.kernel.blobs.named import Stores
 from hubrepo.kernel.blobs.stores import Stage, Store
-from hubrepo.kernel.blobs.sweeping import LEAVING_LASTS, doom, sweep, sweep_for
+from hubrepo.kernel.blobs.sweeping import LEAVING_LASTS, Swept, doom, sweep_for
 from hubrepo.kernel.db import Afterwards, Database, insert_if_absent
 
 # Seconds that an answer may wait for bytes to be removed, once what it tells is committed.
@@ -133,7 +133,7 @@ class BlobService:
         if fresh:
             check_bytes(self._db, owner, size, self._hub_limit)
             count = partial(reserve_bytes, self._db, owner, size, self._hub_limit)
-        elif blob.store == MAIN != self._kept_in:
+        elif blob.store == MAIN and self._kept_in != MAIN:
             # What lies in the main store is there for everybody, so there it stays.
             stage = self._moved(stage)
         else:
@@ -147,8 +147,12 @@ class BlobService:
     def _moved(self, stage: Stage) -> Stage:
         """The bytes of a stage, staged for the main store."""
         moved = self._stores.main.stage()
-        with stage.reader() as file:
-            shutil.copyfileobj(file, moved)
+        try:
+            with stage.reader() as file:
+                shutil.copyfileobj(file, moved)
+        except BaseException:
+            moved.discard()
+            raise
         stage.discard()
         return moved
 
@@ -197,6 +201,16 @@ class BlobService:
         if not committed:
             return
         swept = sweep_for(SHORT, self._database, self._stores)
-        if swept.is_unfinished and self._afterwards is not None:
-            rest = partial(sweep, self._database, self._stores)
-            self._afterwards.call("the end of released blobs", rest)
+        if self._afterwards is not None:
+            _go_on(self._afterwards, self._database, self._stores, swept)
+
+
+def _go_on(later: Afterwards, database: Database, stores: Stores, swept: Swept) -> None:
+    """Sweep on later, a slice at a time. What is left when the process ends waits for another sweep."""
+
+    def act() -> None:
+        more = sweep_for(SHORT, database, stores, swept.last, lambda: later.is_ending)
+        _go_on(later, database, stores, more)
+
+    if swept.is_unfinished and not later.is_ending:
+        later.call("the end of released blobs", act)

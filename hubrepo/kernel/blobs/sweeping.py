@@ -6,7 +6,7 @@ them up. Nobody can put the bytes of a row that is leaving; whoever tries is tol
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import NamedTuple
@@ -52,10 +52,11 @@ def is_referred_to() -> ColumnElement[bool]:
 
 
 class Swept(NamedTuple):
-    """How many blobs a sweep removed, and whether it stopped for want of time."""
+    """How many blobs a sweep removed, whether it stopped for want of time, and behind which one."""
 
     blobs: int
     is_unfinished: bool = False
+    last: int = 0
 
 
 def sweep(database: Database, stores: Stores, *, dry_run: bool = False) -> int:
@@ -70,18 +71,32 @@ def sweep(database: Database, stores: Stores, *, dry_run: bool = False) -> int:
     return sweep_for(None, database, stores).blobs
 
 
-def sweep_for(seconds: float | None, database: Database, stores: Stores) -> Swept:
-    """The same, for so long at most; None: until it is done."""
-    began, removed, last = monotonic(), 0, 0
-    while True:
+def _never() -> bool:
+    return False
+
+
+def sweep_for(
+    seconds: float | None,
+    database: Database,
+    stores: Stores,
+    behind: int = 0,
+    is_ending: Callable[[], bool] = _never,
+) -> Swept:
+    """The same, for so long at most; None: until it is done.
+
+    It begins behind the blob with that `id`, and leaves off once `is_ending()`.
+    """
+    began, removed, last = monotonic(), 0, behind
+    while not is_ending():
         # A few at a time: others want to write too.
         batch = _Batch.begin(database, last)
         if batch is None:
             return Swept(removed)
-        removed += batch.remove(database, stores)
+        removed += batch.remove(database, stores, is_ending)
         last = batch.last
         if seconds is not None and monotonic() - began > seconds:
-            return Swept(removed, is_unfinished=True)
+            break
+    return Swept(removed, is_unfinished=True, last=last)
 
 
 def _can_leave(moment: datetime) -> ColumnElement[bool]:
@@ -120,8 +135,8 @@ class _Batch:
             )
         return cls(moment, ids)
 
-    def remove(self, database: Database, stores: Stores) -> int:
-        """Remove the bytes, then the rows; how many."""
+    def remove(self, database: Database, stores: Stores, is_ending: Callable[[], bool]) -> int:
+        """Remove the bytes, then the rows; how many. Once `is_ending()`, the rest stays."""
         mine = (Blob.id.in_(self._ids), Blob.leaving_at == self._moment)
         with database.read() as db:
             leaving = [facts_of(row) for row in db.execute(BLOB_FACTS.where(*mine))]
@@ -129,7 +144,7 @@ class _Batch:
         kept: list[int] = []
         failed: set[str] = set()
         for blob in leaving:
-            if blob.store in failed or self._is_late:
+            if blob.store in failed or self._is_late or is_ending():
                 kept.append(blob.id)
                 continue
             try:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from hubrepo.kernel.base import now
-from hubrepo.kernel.blobs.sweeping import sweep
+from hubrepo.kernel.blobs.sweeping import sweep, sweep_for
 from hubrepo.kernel.db import Database
 
 # Longer than any upload takes: an older stage belongs to a process that died.
@@ -23,20 +23,31 @@ def add_tidying(config: Any, name: str, act: Tidy) -> None:
     config.action(("tidying", name), lambda: config.registry.tidying.update({name: act}))
 
 
-def tidy(registry: Any, grace: timedelta = STAGE_GRACE, *, dry_run: bool = False) -> dict[str, int]:
+def tidy(
+    registry: Any,
+    grace: timedelta = STAGE_GRACE,
+    *,
+    dry_run: bool = False,
+    seconds: float | None = None,
+) -> dict[str, int]:
     """Remove what is left over, from processes that died and by the passing of time; how much of what.
 
     Stages are left alone for `grace`, and never for less than an upload may take. With `dry_run` it
     only counts. Blobs that are released on the way are removed too, and not counted: so both ways the
-    figures are the same.
+    figures are the same. Either time, removing blobs ends after so many `seconds`, and the rest waits for
+    another sweep; None: it goes on until all are gone.
     """
     moment, database, stores = now(), registry.database, registry.stores
-    done = {"released blobs": sweep(database, stores, dry_run=dry_run)}
+    done = {
+        "released blobs": sweep(database, stores, dry_run=True)
+        if dry_run
+        else sweep_for(seconds, database, stores).blobs
+    }
     done |= {name: act(database, moment, dry_run=dry_run) for name, act in registry.tidying.items()}
     before = moment - max(grace, STAGE_GRACE)
     done["stages of dead processes"] = sum(
         store.sweep_stages(before, dry_run=dry_run) for _, store in stores
     )
     if not dry_run:
-        sweep(database, stores)
+        sweep_for(seconds, database, stores)
     return done

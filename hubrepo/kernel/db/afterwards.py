@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event, Lock
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from hubrepo.kernel.db.database import Database
@@ -25,6 +24,13 @@ class Afterwards:
         self._room = BoundedSemaphore(MOST_WAITING)
         self._room_to_spare = BoundedSemaphore(MOST_DISPENSABLE)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="afterwards")
+        self._lock, self._unfinished = Lock(), 0
+        self._ending = Event()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the process is about to end: what takes long leaves off, and the next start goes on."""
+        return self._ending.is_set()
 
     def write(self, what: str, act: Callable[[Session], None]) -> None:
         """Call `act` with a session, later; `what` names it in the log if it fails."""
@@ -33,13 +39,23 @@ class Afterwards:
     def call(self, what: str, act: Callable[[], object], *, dispensable: bool = False) -> None:
         """Call `act`, which sees to its own transactions, later.
 
-        What is dispensable never takes the place of what is not.
+        What takes long does a part of it, and calls for the rest again: others wait behind it. What is
+        dispensable never takes the place of what is not.
         """
         room = self._room_to_spare if dispensable else self._room
-        if room.acquire(blocking=False):
-            self._thread.submit(self._run, what, act, room)
-        else:
+        if not room.acquire(blocking=False):
             log.warning("too much to do: dropped %s", what)
+            return
+        self._count(1)
+        try:
+            self._thread.submit(self._run, what, act, room)
+        except RuntimeError:
+            self._count(-1)
+            log.warning("too late: dropped %s", what)
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._unfinished += more
 
     def _write(self, act: Callable[[Session], None]) -> None:
         with self._database.write() as db:
@@ -48,11 +64,29 @@ class Afterwards:
     def _run(self, what: str, act: Callable[[], object], room: BoundedSemaphore) -> None:
         try:
             act()
-        except SQLAlchemyError:
+        except Exception:
+            # Nobody else would hear of it: who asked for it has gone on.
             log.exception("could not write %s", what)
         finally:
+            self._count(-1)
             room.release()
 
     def settle(self) -> None:
-        """Wait until all that was asked for so far is written."""
-        self._thread.submit(lambda: None).result()
+        """Wait until all that was asked for so far is written, and what was called for meanwhile."""
+        while self._unfinished:
+            self._thread.submit(lambda: None).result()
+
+    def end(self) -> None:
+        """The process is about to end; see `is_ending`."""
+        self._ending.set()
+
+    def close(self, seconds: float) -> None:
+        """End, and take what waits: as much of it as can be done in so many seconds."""
+        self.end()
+        done = self._thread.submit(lambda: None)
+        self._thread.shutdown(wait=False)
+        try:
+            done.result(seconds)
+        except TimeoutError:
+            log.warning("too late: dropped what waited to be written")
+        self._thread.shutdown(wait=False, cancel_futures=True)

@@ -19,6 +19,7 @@ from hubrepo.kernel.blobs import (
     sweep,
     tidy,
 )
+from hubrepo.kernel.blobs.stores import StoreFull
 from tests.support.archives import make_zip, manifest
 from tests.support.filled import assert_readable, client_of, content, findings, keys_of, put
 from tests.support.hub import Hub
@@ -205,6 +206,22 @@ class TestTheSameBytesInBoth:
         assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [])
         assert acme.download("both", 1) == archive
         assert findings(hub) == []
+
+
+def test_a_move_to_the_main_store_that_fails_leaves_no_stage(
+    open_hub, pages, tmp_path, monkeypatch
+):
+    acme = open_hub(pages=pages).organisation()
+    archive = archive_of_both(acme)
+
+    def fail(_source, stage):
+        stage.write(b"some of it")
+        raise StoreFull
+
+    monkeypatch.setattr("hubrepo.kernel.blobs.services.shutil.copyfileobj", fail)
+    acme.upload("/api/pages", archive, status=507)
+    for store in ("blobs", "pages"):
+        assert list((tmp_path / store / ".stage").iterdir()) == []
 
 
 def test_the_only_copy_is_never_taken_for_surplus(open_hub, pages, tmp_path):

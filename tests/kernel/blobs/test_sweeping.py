@@ -149,8 +149,8 @@ def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
     assert keys_of(hub) == []
 
 
-def test_an_answer_does_not_wait_for_all_that_was_released_before(hub, acme, monkeypatch):
-    """It waits for some, and the rest goes on behind it."""
+def release_many(hub, acme):
+    """Thirty pages that are forgotten, and their bytes there still; and a package to release."""
     for number in range(30):
         acme.publish_page(f"page-{number}", {"index.html": str(number)})
     acme.publish("widget")
@@ -158,6 +158,11 @@ def test_an_answer_does_not_wait_for_all_that_was_released_before(hub, acme, mon
         for number in range(30):
             acme.delete(f"/api/pages/page-{number}")
             acme.call("POST", f"/api/pages/page-{number}/publications/1/forget", status=204)
+
+
+def test_an_answer_does_not_wait_for_all_that_was_released_before(hub, acme, monkeypatch):
+    """It waits for some, and the rest goes on behind it."""
+    release_many(hub, acme)
     go_on = threading.Event()
     hub.registry.afterwards.call("wait", partial(go_on.wait, 30))
     monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
@@ -166,6 +171,56 @@ def test_an_answer_does_not_wait_for_all_that_was_released_before(hub, acme, mon
     go_on.set()
     hub.registry.afterwards.settle()
     assert keys_of(hub) == []
+
+
+def test_the_rest_of_a_sweep_lets_others_take_their_turn(hub, acme, monkeypatch):
+    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 5)
+    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
+    release_many(hub, acme)
+    later, seen = hub.registry.afterwards, []
+    go_on = threading.Event()
+    later.call("wait", partial(go_on.wait, 30))
+    tombstone(acme)
+    later.call("look", lambda: seen.append(len(keys_of(hub))))
+    go_on.set()
+    later.settle()
+    assert 0 < seen[0] < 31
+    assert keys_of(hub) == []
+
+
+def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(hub, acme, monkeypatch):
+    """At once, not at the end of what it has begun; and nobody has to wait for what it leaves."""
+    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
+    release_many(hub, acme)
+    later, store = hub.registry.afterwards, hub.registry.stores.main
+    real, removed = store.delete, []
+    go_on = threading.Event()
+    later.call("wait", partial(go_on.wait, 30))
+    tombstone(acme)
+
+    def delete(key):
+        later.end()
+        removed.append(key)
+        real(key)
+
+    monkeypatch.setattr(store, "delete", delete)
+    go_on.set()
+    later.settle()
+    assert len(removed) == 1
+    assert findings(hub) == []
+    left = len(keys_of(hub))
+    assert sweep(hub.registry.database, hub.registry.stores) == left > 0
+
+
+def test_a_start_removes_blobs_for_some_seconds_only(hub, acme, monkeypatch):
+    release_many(hub, acme)
+    monkeypatch.setattr(hubrepo, "TIDYING", 0.0)
+    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 5)
+    before = len(keys_of(hub))
+    hubrepo.tidy_at_start(hub.registry)
+    assert before - len(keys_of(hub)) == 2 * 5
+    tidy(hub.registry)
+    assert len(keys_of(hub)) == 1
 
 
 def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
