@@ -39,7 +39,7 @@ from hubrepo.kernel.blobs import (
     sweep,
 )
 from hubrepo.kernel.db import Base, Database, heads_of, upgrade
-from hubrepo.kernel.transfer.errors import CopyDamaged, NotACopy, NotEmpty
+from hubrepo.kernel.transfer.errors import CopyDamaged, InUse, NotACopy, NotEmpty
 from hubrepo.kernel.transfer.manifests import Manifest, Rows, TableFacts
 from hubrepo.kernel.transfer.rows import is_numbered, last_id, load, set_last_id, tables_found
 from hubrepo.kernel.transfer.snapshots import (
@@ -109,7 +109,7 @@ class Backup:
         What an earlier backup has is taken for whole if its size is right; with `deep` it is read, and
         copied again if it is damaged.
 
-        Raises NotEmpty, NotACopy, HoldLapsed, and what stores and databases raise.
+        Raises NotEmpty, NotACopy, InUse, HoldLapsed, and what stores and databases raise.
         """
         self._prepare()
         done = Done()
@@ -234,7 +234,7 @@ class Backup:
     ) -> Done:
         """Put everything into an empty database and the stores; bytes first, then all rows or none.
 
-        Rows that an older hub wrote are migrated. Raises NotACopy, CopyDamaged, NotEmpty,
+        Rows that an older hub wrote are migrated. Raises NotACopy, CopyDamaged, InUse, NotEmpty,
         Misconfigured, and what stores and databases raise.
         """
         with self._undisturbed():
@@ -277,7 +277,7 @@ def _lock(file: IO[bytes], kind: int, folder: Path) -> None:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError:
-        raise NotEmpty(f"another process is using {folder}") from None
+        raise InUse(f"another process is using {folder}") from None
 
 
 def _name_stores(connection: Connection, blobs: Table, stores: Stores) -> None:

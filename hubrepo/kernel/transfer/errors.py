@@ -15,6 +15,12 @@ class CopyDamaged(HubError):
     code = "copy-damaged"
 
 
+class InUse(Conflict):
+    """Another process writes, or reads, the same copy."""
+
+    code = "in-use"
+
+
 class NotEmpty(Conflict):
     """The place where something is to be put has something already."""
 

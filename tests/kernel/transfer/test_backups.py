@@ -17,7 +17,7 @@ from hubrepo.kernel.base import new_guid, now
 from hubrepo.kernel.blobs import Blob
 from hubrepo.kernel.blobs.holds import HoldLapsed
 from hubrepo.kernel.blobs.models import Hold
-from hubrepo.kernel.transfer import Backup, CopyDamaged, NotACopy, NotEmpty
+from hubrepo.kernel.transfer import Backup, CopyDamaged, InUse, NotACopy, NotEmpty
 from hubrepo.kernel.transfer import backups as module
 from hubrepo.kernel.transfer.manifests import Manifest, Rows
 from tests.support.archives import package_zip
@@ -343,7 +343,7 @@ class TestInterrupted:
     def test_two_at_once_are_refused(self, small, tmp_path):
         copy = Backup(tmp_path / "copy")
         make(small, tmp_path / "copy")
-        with copy._alone(), pytest.raises(NotEmpty, match="another process is using"):
+        with copy._alone(), pytest.raises(InUse, match="another process is using"):
             make(small, tmp_path / "copy")
         assert make(small, tmp_path / "copy").copied_blobs == 0
 
