@@ -88,9 +88,7 @@ def test_a_stranger_who_uploads_costs_less_than_a_mebibyte(
     assert answer.is_ending
 
 
-@pytest.mark.parametrize(
-    "credential", ["Api-Key a\x01b", "Api-Key \x7f", "Api-Key a\tb", "\x1f", "Api-Key a,b", "\"'\\"]
-)
+@pytest.mark.parametrize("credential", ["Api-Key a\x01b", "Api-Key \x7f", "\x1f"])
 @pytest.mark.parametrize("size", [2_000_000, GIB])
 def test_nor_does_one_whose_credential_is_none(nginx: Nginx, size: int, credential: str) -> None:
     """Such a question the hub refuses, which is no answer to a proxy."""
