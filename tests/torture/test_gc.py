@@ -26,8 +26,10 @@ from tests.torture.uploaders import Tokens, Uploader
 
 pytestmark = pytest.mark.torture
 
-# Some of the changes are of other kinds: 1,000 of them are publishes and tombstones.
-COLLECTORS, CHANGES = 2, 1300
+# Some of the changes are of other kinds, or are refused while others are busy: 1,000 put bytes or release some.
+COLLECTORS, CHANGES, LEAST = 2, 1300, 1000
+PUTS = ("publish", "publish page", "upload")
+RELEASES = ("tombstone", "unpublish", "withdraw", "remove")
 PACKAGES = ("anvil", "bellows")
 # They upload, again and again, what another has just released.
 PRODUCTS = ("engine", "bolt")
@@ -164,4 +166,6 @@ def test_two_collectors_without_grace_never_remove_what_is_wanted(
     assert "ERROR" not in log
     assert collected["rounds"] > COLLECTORS
     assert sum(done.values()) + refused >= CHANGES
+    assert sum(done[kind] for kind in PUTS + RELEASES) >= LEAST
+    assert all(done[kind] for kind in PUTS + RELEASES)
     assert refused < CHANGES / 20
