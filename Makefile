@@ -38,12 +38,15 @@ imports: $(READY) ## check who imports whom
 
 check: lint types imports test ## all that must be green before a push
 
-# What is left out runs on every store and database in `make test` already.
+# What is left out chooses stores and databases itself.
+OWN_CHOICE := tests/kernel/transfer $(foreach each,checking sweeping holds stores s3_store s3_filesystem,tests/kernel/blobs/test_$(each).py)
+
 backends: $(READY) ## run the tests of the hub on PostgreSQL and S3
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --database=postgresql --store=s3 -m "not torture" --ignore-glob='*/test_s3_*' --ignore=tests/kernel/transfer tests/features tests/kernel tests/architecture tests/test_workers.py
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --database=postgresql --store=s3 -m "not torture" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py
 
 torture: $(READY) backends ## run the long hunts: faults, kills, load, fuzzing, memory; and backends
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m torture
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "torture and not alone"
+	$(BIN)/pytest -m alone
 
 bench: $(READY) ## run every benchmark, each beside what it is compared with
 	@for each in bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done

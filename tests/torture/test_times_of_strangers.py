@@ -20,7 +20,7 @@ from tests.support.filled import make_hub
 from tests.support.hub import Client, Hub
 from tests.support.views import BODIES, SAFE, View, fresh_name, missing, views_of
 
-pytestmark = pytest.mark.torture
+pytestmark = [pytest.mark.torture, pytest.mark.alone]
 
 # Each is asked for twice by a sample of a view that reads. Of those that write, which take longer, one
 # round is enough.

@@ -78,9 +78,8 @@ RARE: tuple[Blow, ...] = (kill_all_workers, replace_all, kill_the_master, restar
 
 
 def test_whoever_is_killed_what_was_acknowledged_is_there(
-    settings: Mapping[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: Mapping[str, str], tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seed = int(os.environ.get("TORTURE_SEED", time.time_ns() % 1_000_000))
     dice, blows = random.Random(seed), Counter[str]()
     with HubProcess(tmp_path, settings, workers=WORKERS) as hub:
         assert hub.key
@@ -96,7 +95,5 @@ def test_whoever_is_killed_what_was_acknowledged_is_there(
         publishers.check()
         told = ", ".join(f"{name} {count}" for name, count in blows.items())
         with capsys.disabled():
-            print(
-                f"\nseed {seed}: {told}; {publishers.count} acknowledged, {publishers.cut_off} cut off"
-            )
+            print(f"{told}; {publishers.count} acknowledged, {publishers.cut_off} cut off")
         assert hub.command("gc", "--grace", "0", "--dry-run")

@@ -1,9 +1,10 @@
 """Rows that refer to rows which are not there. Databases see to it; damaged files and hands do not."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import ForeignKeyConstraint, and_, exists, func, select
+from sqlalchemy import ForeignKeyConstraint, Select, and_, exists, func, select
 from sqlalchemy.orm import Session
 
 from hubrepo.kernel.db.types import Base
@@ -22,20 +23,21 @@ def dangling(db: Session) -> Iterator[Dangling]:
     """What every foreign key promises, asked for: one statement each."""
     for table in Base.metadata.sorted_tables:
         for constraint in sorted(table.foreign_key_constraints, key=lambda each: str(each.name)):
-            if rows := _count(db, constraint):
+            if rows := db.scalar(_count(constraint)):
                 parent = constraint.referred_table.name
                 yield Dangling(table.name, tuple(constraint.column_keys), parent, rows)
 
 
-def _count(db: Session, constraint: ForeignKeyConstraint) -> int:
+@cache
+def _count(constraint: ForeignKeyConstraint) -> Select[int]:
+    """How many rows break the promise."""
     parent = constraint.referred_table.alias()
     own = [element.parent for element in constraint.elements]
     same = and_(
         *(parent.c[element.column.name] == element.parent for element in constraint.elements)
     )
-    query = (
+    return (
         select(func.count())
         .select_from(constraint.table)
         .where(*(column.is_not(None) for column in own), ~exists().where(same))
     )
-    return db.scalar(query) or 0
