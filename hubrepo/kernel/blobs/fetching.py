@@ -5,6 +5,7 @@ silent would stop it. And what breaks off on the way here is a 503 still, not ha
 """
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from io import FileIO
 from time import monotonic
@@ -12,7 +13,7 @@ from typing import BinaryIO, cast
 
 from hubrepo.kernel.blobs.stores.failures import failures
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
 
 # More is sent as it comes: whoever waits for the first byte would wait for long.
 MOST = 64 * 1024**2
@@ -39,15 +40,16 @@ class _Begun:
             pass
 
 
-def fetched(file: BinaryIO, length: int) -> BinaryIO:
-    """The next `length` bytes of `file`, as a local file without a name; then `file` is closed.
+def fetched(open_file: Callable[[], BinaryIO], length: int) -> BinaryIO:
+    """The next `length` bytes of what `open_file` opens, as a local file without a name.
 
-    If that takes too long, what is read goes on in `file` where the local one ends.
-    Raises EOFError if there are fewer, StoreUnavailable, and StoreFull if there is no room for them.
+    If that takes too long, what is read goes on in the opened one where the local one ends.
+    Raises EOFError if there are fewer, StoreUnavailable, StoreFull if there is no room for them, and
+    whatever `open_file` raises.
     """
     deadline = monotonic() + PATIENCE
     with ExitStack() as opened:
-        opened.enter_context(file)
+        file = opened.enter_context(open_file())
         with failures():
             local = opened.enter_context(tempfile.TemporaryFile(buffering=0))
             while length and monotonic() < deadline:

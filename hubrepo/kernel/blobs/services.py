@@ -87,12 +87,11 @@ class BlobReader:
     def open(self, digest: str, start: int = 0, length: int | None = None) -> BinaryIO:
         """A file whose next bytes are those of a blob from `start` on. Raises BlobMissing."""
         key = key_of(self.organisation.guid, digest)
-        if length is None or length > SMALL:
-            file = self.store.open(key, start, length)
-            if not self.store.is_remote or length is None or length > MOST:
-                return file
-            return fetched(file, length)
         open_file = partial(self.store.open, key, start, length)
+        if length is None or length > SMALL:
+            if not self.store.is_remote or length is None or length > MOST:
+                return open_file()
+            return fetched(open_file, length)
         return BytesIO(self.memory.read((key, start, length), length, open_file))
 
     def link(self, digest: str, seconds: int, headers: Mapping[str, str]) -> str | None:

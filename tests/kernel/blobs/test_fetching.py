@@ -16,7 +16,7 @@ CONTENT = bytes(range(256)) * 4 * 1024
 def test_it_is_the_same_and_nothing_is_left_open():
     source = io.BytesIO(b"before" + CONTENT)
     source.seek(6)
-    with fetched(source, len(CONTENT)) as file:
+    with fetched(lambda: source, len(CONTENT)) as file:
         assert (file.tell(), file.read()) == (0, CONTENT)
     assert source.closed
     assert not is_remote(file)
@@ -24,7 +24,7 @@ def test_it_is_the_same_and_nothing_is_left_open():
 
 def test_bytes_that_end_early_are_an_error():
     with pytest.raises(EOFError):
-        fetched(io.BytesIO(CONTENT), len(CONTENT) + 1)
+        fetched(lambda: io.BytesIO(CONTENT), len(CONTENT) + 1)
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def files_of_at_most(size):
 def test_what_does_not_fit_on_the_disk_is_an_error_and_not_sent_short(missing):
     source = io.BytesIO(CONTENT)
     with files_of_at_most(len(CONTENT) - missing), pytest.raises(StoreUnavailable):
-        fetched(source, len(CONTENT))
+        fetched(lambda: source, len(CONTENT))
     assert source.closed
 
 
@@ -69,7 +69,7 @@ def test_what_comes_slowly_is_sent_as_it_comes_by_a_thread_that_may_wait(clock):
     content = b"".join(bytes([number]) * CHUNK for number in range(20))
     source = Slow(b"before" + content + b"behind", clock)
     source.seek(6)
-    file = fetched(source, len(content))
+    file = fetched(lambda: source, len(content))
     assert clock[0] <= PATIENCE
     assert is_remote(file)
     assert b"".join(iter(lambda: file.read(CHUNK), b""))[: len(content)] == content
@@ -77,9 +77,21 @@ def test_what_comes_slowly_is_sent_as_it_comes_by_a_thread_that_may_wait(clock):
     assert source.closed
 
 
+def test_the_time_to_open_it_counts(clock):
+    source = io.BytesIO(CONTENT)
+
+    def open_file():
+        clock[0] += PATIENCE
+        return source
+
+    file = fetched(open_file, len(CONTENT))
+    assert (is_remote(file), source.tell()) == (True, 0)
+    file.close()
+
+
 def test_what_is_fast_enough_is_here_at_once(clock):
     content = bytes(CHUNK * 3)
     source = Slow(content, clock)
-    with fetched(source, len(content)) as file:
+    with fetched(lambda: source, len(content)) as file:
         assert (is_remote(file), file.read()) == (False, content)
     assert source.closed

@@ -7,6 +7,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from hubrepo.kernel.blobs import fetching
 from tests.support.archives import make_zip, manifest
 from tests.support.hub import Hub
 from tests.support.s3 import S3Server, Wire
@@ -94,6 +95,16 @@ def test_bytes_that_break_off_on_the_way_are_503_and_not_half_an_answer(acme, wi
     unavailable(acme.visit("docs/large.bin", status="*"))
     wire.cut_after = None
     assert len(acme.download("widget", 1)) > 200_000
+
+
+def test_what_comes_slowly_comes_whole(acme, monkeypatch):
+    digits = "".join(map(str, range(100_000)))
+    acme.publish_page("docs", {"large.bin": os.urandom(200_000), "digits.txt": digits})
+    whole, page = acme.download("widget", 1), acme.visit("docs/large.bin").body
+    monkeypatch.setattr(fetching, "PATIENCE", 0.0)
+    assert acme.download("widget", 1) == whole
+    assert acme.visit("docs/large.bin").body == page
+    assert acme.visit("docs/digits.txt").text == digits
 
 
 def test_a_store_that_is_full_is_507(acme):
