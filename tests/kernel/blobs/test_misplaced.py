@@ -3,8 +3,10 @@
 import shutil
 
 import pytest
+from click.testing import CliRunner
 
 import hubrepo
+from hubrepo import cli
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.blobs import sweep
 from tests.support.filled import s3_url
@@ -37,6 +39,23 @@ def test_a_disk_that_is_not_mounted_stops_the_start_and_the_line_is_named(settin
     shutil.rmtree(place)
     with pytest.raises(SystemExit, match=f"^hubrepo cannot start: {line} names a place that has"):
         start(settings)
+
+
+def test_commands_work_all_the_same_and_a_backup_brings_the_bytes_back(settings, tmp_path):
+    ini, place = tmp_path / "hub.ini", tmp_path / "blobs"
+    lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
+    ini.write_text(f"[app:main]\nuse = egg:hubrepo\n{lines}")
+
+    def run(*arguments):
+        return CliRunner().invoke(cli.main, ["-c", str(ini), *arguments])
+
+    assert run("backup", str(tmp_path / "copy")).exit_code == 0
+    shutil.rmtree(place)
+    assert ": 1 missing." in run("check").output
+    copied = run("copy-store", f"osfs://{tmp_path}/copy/blobs", f"osfs://{place}")
+    assert copied.exit_code == 0, copied.output
+    assert run("check").output.endswith("looked up: 1 unknown.\n")
+    start(settings)
 
 
 def test_another_place_is_not_right_because_something_lies_there(settings, tmp_path):
