@@ -52,7 +52,8 @@ def test_who_is_pruned_while_waiting_does_nothing_more(acme, monkeypatch, method
         hold_caller(db, token_id)
 
     with monkeypatch.context() as patch:
-        patch.setattr("hubrepo.features.artifacts.resources.hold_caller", pruned_first)
+        for module in ("resources", "services"):
+            patch.setattr(f"hubrepo.features.artifacts.{module}.hold_caller", pruned_first)
         # The grant of who created it would keep the row.
         answer = other.send_json(method, path, body or {}, 401)
     assert answer.json == {"error": "the API token is not valid"}
