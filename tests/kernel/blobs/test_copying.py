@@ -20,14 +20,23 @@ MAKERS = {
 GUIDS = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210")
 
 
-@pytest.fixture(params=MAKERS)
-def source(request, tmp_path):
-    return MAKERS[request.param](request, tmp_path / "source")
+# Each store is copied from and to, and between two of the same kind.
+WAYS = [("disk", "s3"), ("s3", "memory"), ("memory", "disk"), ("s3", "s3")]
 
 
-@pytest.fixture(params=MAKERS)
-def target(request, tmp_path):
-    return MAKERS[request.param](request, tmp_path / "target")
+@pytest.fixture(params=WAYS, ids="-".join)
+def way(request):
+    return request.param
+
+
+@pytest.fixture
+def source(request, way, tmp_path):
+    return MAKERS[way[0]](request, tmp_path / "source")
+
+
+@pytest.fixture
+def target(request, way, tmp_path):
+    return MAKERS[way[1]](request, tmp_path / "target")
 
 
 @pytest.fixture
