@@ -16,8 +16,9 @@ from tests.support.s3 import SECRET, S3Server, ceph_is_missing, credentials
 from tests.support.s3 import ceph as run_ceph
 from tests.support.s3 import moto as run_moto
 
-# The same examples in every run: a build that turns red was changed, not unlucky.
-settings.register_profile("hub", deadline=None, derandomize=True)
+# The same examples in every run: a build that turns red was changed, not unlucky. EXAMPLES asks for more.
+examples = int(os.environ.get("EXAMPLES", "40"))
+settings.register_profile("hub", deadline=None, derandomize=True, max_examples=examples)
 settings.load_profile("hub")
 
 

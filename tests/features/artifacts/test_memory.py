@@ -13,10 +13,12 @@ from tests.support.memory import forget_peak, memory
 from tests.support.process import HubProcess
 from tests.support.uploads import MIB, TokenWire, first_admin
 
+pytestmark = pytest.mark.torture
+
 # MiB beyond what an idle hub needs, as for packages.
 MOST = 64
 SEVERAL = 4
-SIZES = [256 * MIB, pytest.param(1024 * MIB, marks=pytest.mark.torture)]
+SIZE = 1024 * MIB
 
 
 @pytest.fixture
@@ -62,15 +64,13 @@ def more(hub: HubProcess, act: Callable[[], object]) -> float:
     return memory(hub.pid, "VmHWM") - idle
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size // MIB} MiB")
 def test_memory_is_flat_while_one_goes_up_and_down(
     running: HubProcess,
     token: str,
     new_file: Callable[[str, int], tuple[Path, str]],
-    size: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    path, checksum = new_file("large.bin", size)
+    path, checksum = new_file("large.bin", SIZE)
     with TokenWire(running.port, token, timeout=300) as wire:
         told: list[str] = []
         up = more(
@@ -79,7 +79,7 @@ def test_memory_is_flat_while_one_goes_up_and_down(
         )
         down = more(running, lambda: told.append(wire.checksum("engine", "v1")))
     with capsys.disabled():
-        print(f"\n{size // MIB} MiB: {up:.0f} MiB more while it goes up, {down:.0f} down")
+        print(f"\n{SIZE // MIB} MiB: {up:.0f} MiB more while it goes up, {down:.0f} down")
     assert told == [checksum, checksum]
     assert max(up, down) < MOST
 

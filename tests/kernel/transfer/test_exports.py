@@ -126,7 +126,12 @@ def check_products(there, acme):
         f"/fetch/{acme.raw_admin}",
         f"/fetch/{acme.raw_holder}",
     ):
-        assert there.admin.get(path).body == acme.admin.get(path).body
+        # When a token was used last is noted now and then, by each hub on its own.
+        here, moved = (who.admin.get(path).json for who in (acme, there))
+        if "last_used_at" in here:
+            assert here.pop("last_used_at")
+            assert moved.pop("last_used_at")
+        assert moved == here
     assert there.holder.get("/product/access").json == ["bolt", "engine"]
     assert there.holder.fetched("engine", "v1.0.0") == acme.holder.fetched("engine", "v1.0.0")
     assert there.holder.put("engine", "v2", status=403)
@@ -141,7 +146,7 @@ def test_an_organisation_comes_over_as_it_was(request, hub, clients, file, tmp_p
     first = acme.publish("retried", archive, headers=key)
     exported = export(hub, acme.slug, file)
     target = make_hub(request, tmp_path / "there", *place)
-    fill(target)
+    fill(target, anew=True)
     with target.registry.database.write() as db:
         # So that it is nobody of this hub.
         db.execute(Organisation.__table__.update().values(slug=Organisation.slug + "-here"))
