@@ -17,7 +17,7 @@ from tests.support.process import Wire
 from tests.support.traversal import STRINGS
 
 METHODS = ("GET", "PUT", "GET", "DELETE", "GET", "POST", "GET", "HEAD")
-# Each parameter gets a share of the strings, and each string goes into a share of the parameters; uploads cost more.
+# Each parameter gets a share of the strings, and each string goes into a share of the parameters.
 SHARE, SOME = 25, STRINGS[::100]
 
 
