@@ -129,9 +129,9 @@ mon warn on pool no redundancy = false
 mon max pg per osd = 1000
 mon data avail crit = 1
 osd crush chooseleaf type = 0
-osd objectstore = bluestore
-bluestore block size = 21474836480
-osd memory target = 1000000000
+# In memory: a disk that others are busy with as well makes it slower than the hub is patient.
+osd objectstore = memstore
+memstore device bytes = 4294967296
 ms bind msgr2 = false
 run dir = {folder}
 admin socket = {folder}/$name.$pid.asok

@@ -19,7 +19,7 @@ from tests.torture.site import Site, check_site
 
 pytestmark = pytest.mark.torture
 
-BACKUPS = 3
+BACKUPS = 2
 ANSWERS = 40
 SITES = (Site("docs", files=3), Site("blog/2026", files=3, large=0))
 PACKAGES = ("anvil", "bellows", "crucible")
