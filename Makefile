@@ -3,6 +3,9 @@ PYTHON ?= python3
 # Tests run in so many processes; each has servers of its own.
 PROCESSES ?= 2
 BIN := .venv/bin
+# Where tests put their files: in memory, if there is room. What hunts put stays on the disk.
+FOLDER := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4000000 {print "/dev/shm"}')
+IN_MEMORY := $(if $(FOLDER),PYTEST_DEBUG_TEMPROOT=$(FOLDER))
 # Compiled modules are kept: else every process that tests start compiles all of them again.
 unexport PYTHONDONTWRITEBYTECODE
 READY := .venv/.ready
@@ -24,7 +27,7 @@ serve: $(READY) ## run the hub at http://127.0.0.1:6543; the first start shows a
 	$(BIN)/hubrepo serve $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## run the tests
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "not torture"
+	$(IN_MEMORY) $(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "not torture"
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .
@@ -42,7 +45,7 @@ check: lint types imports test ## all that must be green before a push
 OWN_CHOICE := tests/kernel/transfer $(foreach each,checking sweeping holds stores s3_store s3_filesystem,tests/kernel/blobs/test_$(each).py)
 
 backends: $(READY) ## run the tests of the hub on PostgreSQL and S3
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --database=postgresql --store=s3 -m "not torture" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py
+	$(IN_MEMORY) $(BIN)/pytest -n $(PROCESSES) --dist loadgroup --database=postgresql --store=s3 -m "not torture" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py
 
 torture: $(READY) backends ## run the long hunts: faults, kills, load, fuzzing, memory; and backends
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "torture and not alone"
