@@ -8,7 +8,9 @@ from hubrepo.kernel.openapi import (
     BOOLEAN,
     BYTES,
     CONDITIONS,
+    IDEMPOTENCY_KEY,
     JSON,
+    KEY_REUSED,
     LINE,
     MULTIPART,
     PRECISE,
@@ -307,12 +309,15 @@ OPERATIONS = (
                         "size": BYTES,
                     }
                 ),
+                at_times=("Idempotent-Replayed",),
             ),
             404: NO_PRODUCT,
             409: refused("There is such a version already: none ever changes."),
             413: refused("It is larger than one may be, or than there is room for."),
+            422: KEY_REUSED,
         },
         "For tokens with the flag `upload`.",
+        parameters=(IDEMPOTENCY_KEY,),
         body=Body(
             _object(
                 {

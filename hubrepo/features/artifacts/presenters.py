@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from hubrepo.features.artifacts.catalogue import GrantFacts, TokenFacts, VersionFacts
 from hubrepo.features.artifacts.permissions import FLAGS
 from hubrepo.kernel.base import content_hash, iso_micros
+from hubrepo.kernel.blobs import Blob
 
 
 def token_json(token: TokenFacts) -> dict[str, object]:
@@ -26,6 +27,17 @@ def flags_json(flags: Collection[str]) -> dict[str, bool]:
 def label_of(product: str, identifier: str, filename: str) -> str:
     """What clients take for the path of a version. Nothing lies there; only its end means something."""
     return f"./products/{product}/{identifier}/{filename}"
+
+
+def uploaded_json(product: str, identifier: str, filename: str, blob: Blob) -> dict[str, object]:
+    """A version that is new."""
+    return {
+        "product": product,
+        "version": identifier,
+        "path": label_of(product, identifier, filename),
+        "checksum": content_hash(blob.digest),
+        "size": blob.size,
+    }
 
 
 def product_json(

@@ -36,8 +36,8 @@ from hubrepo.features.artifacts.resources import (
     ShownProduct,
     UploadResource,
 )
-from hubrepo.kernel.base import content_hash
 from hubrepo.kernel.blobs import BlobMissing, blob_reader
+from hubrepo.kernel.idempotency import answer_once
 from hubrepo.kernel.serving import Representation, lenient_disposition, respond
 
 log = logging.getLogger(__name__)
@@ -136,19 +136,18 @@ def withdraw(context: DeleteVersionResource, request: Any) -> dict[str, object]:
     return {"product": wish.product, "version": wish.version, "deleted": True}
 
 
-@view_config(context=UploadResource, request_method="POST", permission=UPLOAD, renderer="json")
-def upload(context: UploadResource, request: Any) -> dict[str, object]:
+@view_config(context=UploadResource, request_method="POST", permission=UPLOAD)
+def upload(context: UploadResource, request: Any) -> Response:
     """A new version, of any bytes."""
-    wish = context.wish
-    blob = context.artifacts.products.upload(context.facts, wish.version, wish.filename, wish.stage)
-    request.response.status = 201
-    return {
-        "product": wish.product,
-        "version": wish.version,
-        "path": presenters.label_of(wish.product, wish.version, wish.filename),
-        "checksum": content_hash(blob.digest),
-        "size": blob.size,
-    }
+    wish, product = context.wish, context.facts
+
+    def act() -> object:
+        products = context.artifacts.products
+        blob = products.upload(product, wish.version, wish.filename, wish.stage)
+        return presenters.uploaded_json(product.name, wish.version, wish.filename, blob)
+
+    content = [wish.product, wish.version, wish.filename, wish.stage.digest]
+    return answer_once(request, context.artifacts.organisation, content, 201, act)
 
 
 @view_config(context=SentVersion, request_method="GET", permission=DOWNLOAD)

@@ -67,6 +67,50 @@ class TestUpload:
         assert post(usr, *NAMED, file_part(b"x"), content_type=kind).status_int == 201
 
 
+class TestRetries:
+    """`Idempotency-Key`: as for packages, a retry gets the first answer, and nothing is done twice."""
+
+    @pytest.fixture
+    def again(self, usr, my_lib):
+        def upload(content=b"x", filename="x.bin", version="v1", key="k", who=usr):
+            parts = [text_part("product", my_lib), text_part("version", version)]
+            body = multipart([*parts, file_part(content, filename=filename)])
+            headers = {"Idempotency-Key": key}
+            return who.call("POST", UPLOAD, body, content_type=FORM, headers=headers)
+
+        return upload
+
+    def test_a_retry_gets_the_first_answer_again(self, acme, usr, again):
+        first, second = again(), again()
+        assert (first.status_int, second.status_int) == (201, 201)
+        assert (first.body, first.content_type) == (second.body, second.content_type)
+        assert second.headers["Idempotent-Replayed"] == "true"
+        assert usr.versions() == ["v1"]
+        done = [each for each in acme.events() if each.action == "artifacts:upload"]
+        assert len(done) == 1
+
+    def test_another_request_with_the_same_key_is_422(self, usr, again):
+        again()
+        for other in ({"content": b"y"}, {"filename": "y.bin"}, {"version": "v2"}):
+            assert_refused(again(**other), 422)
+        assert usr.versions() == ["v1"]
+
+    def test_a_refused_upload_may_be_tried_again(self, usr, again):
+        usr.put("my-lib", "v1", b"other")
+        assert_refused(again(), 409)
+        usr.delete("/product/delete/my-lib/v1")
+        assert again().status_int == 201
+
+    def test_who_may_not_upload_is_told_no_first_answer(self, usr2, again):
+        again()
+        assert_refused(again(who=usr2), 403)
+
+    @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "ü"])
+    def test_what_is_no_key_is_400(self, usr, again, key):
+        assert_refused(again(key=key.encode().decode("latin-1")), 400)
+        assert usr.versions() == []
+
+
 class TestMalformed:
     @pytest.mark.parametrize(
         "parts",
