@@ -39,13 +39,17 @@ def world(backend: Backend, tmp_path: Path) -> Iterator[World]:
 
 @dataclass(frozen=True)
 class Operation:
-    """What is tried: `act` does it, `after` is what it makes of a state, `prove` proves the rest."""
+    """What is tried: `act` does it, `after` is what it makes of a state, `prove` proves the rest.
+
+    Where it is no change of the hub, that is all there is to see, most of the time.
+    """
 
     name: str
     act: Callable[[World], object]
     after: Callable[[State, State], State] = lambda before, _: before
     prove: Callable[[World], None] = lambda _: None
     modes: tuple[Mode, ...] = tuple(Mode)
+    is_change: bool = True
 
 
 def published(before: State, seen: State) -> State:
@@ -97,13 +101,14 @@ OPERATIONS = (
         World.back_up,
         prove=World.restore,
         modes=(Mode.FAILS, Mode.DIES, Mode.DIES_AFTERWARDS),
+        is_change=False,
     ),
 )
 
 
-# With S3 and PostgreSQL a step takes three times as long: there what puts, swaps, releases, collects and copies
-# stands for the rest.
-SHARED = {"publish", "publish a page", "tombstone", "gc", "backup"}
+# With S3 and PostgreSQL a step takes three times as long: there what puts, swaps, releases and collects stands
+# for the rest. (`test_backup.py` takes backups there, under load.)
+SHARED = {"publish", "publish a page", "tombstone", "gc"}
 TRIED = [
     pytest.param(backend, each, id=f"{backend}-{each.name}")
     for backend in ("disk+sqlite", "s3+postgresql")
@@ -193,6 +198,8 @@ class Hunt:
             assert hash_ in seen.hashes, "its hash is another"
         assert seen.essence in (self.before.essence, after.essence), "half of it is there"
         self.operation.prove(world)
+        if not self.operation.is_change and self.tried % THIRD:
+            return
         damage = [each for each in found_in(world.hub) if each.kind != "unknown"]
         assert damage == []
         world.collect()
