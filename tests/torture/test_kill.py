@@ -17,9 +17,9 @@ from tests.torture.agreement import Listed, check_package
 pytestmark = pytest.mark.torture
 
 PACKAGES = ("anvil", "bellows", "crucible")
-PUBLISHES = 50
+PUBLISHES = 25
 PUBLISHERS = 4
-KILLS = 15
+KILLS = 7
 
 
 @dataclass

@@ -64,11 +64,11 @@ class State:
         return (self.versions, self.live, self.shelf)
 
 
-def found_in(hub: Hub) -> list[Finding]:
-    """All that a deep check finds."""
+def found_in(hub: Hub, *, deep: bool = True) -> list[Finding]:
+    """All that a check finds."""
     registry = hub.registry
     checks = registry.checks.values()
-    return list(Check(registry.database, registry.stores, checks, deep=True).run())
+    return list(Check(registry.database, registry.stores, checks, deep=deep).run())
 
 
 @dataclass
