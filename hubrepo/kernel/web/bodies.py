@@ -46,6 +46,8 @@ class Sink(Protocol):
 # A text, which may lack its end (or it would be looked for again and again), and what goes before values.
 _TEXT_OR_MARK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
 # As older clients send names that are not ASCII, although RFC 7578 forbids it in forms.
 _EXTENDED_FILENAME = re.compile(r";\s*filename\*\s*=\s*utf-8'[^';]*'([^;\s]*)", re.IGNORECASE)
 
@@ -162,8 +164,9 @@ def _read_json(body: bytes) -> object:
 
     try:
         value: object = json.loads(body.decode("utf-8"), parse_constant=refuse)
-        # An escape may spell half of a surrogate pair, which no database and no answer can hold.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if _HALF.search(body):
+            # It may spell half of a surrogate pair, which no database and no answer can hold.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise Invalid(f"JSON parse error - {reason}") from None
