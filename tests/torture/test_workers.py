@@ -16,7 +16,7 @@ from tests.support.publishers import Publishers, until
 pytestmark = pytest.mark.torture
 
 WORKERS = 3
-BLOWS = 40
+BLOWS = 20
 
 # The second one with bytes on S3.
 DATABASES = ["sqlite", "postgresql"]
@@ -49,7 +49,8 @@ def end_a_worker(hub: HubProcess, dice: random.Random) -> None:
 def replace_all(hub: HubProcess, dice: random.Random) -> None:
     before = set(hub.worker_pids)
     os.kill(hub.pid, signal.SIGHUP)
-    until(lambda: not before & set(hub.worker_pids), 60)
+    # One after the other, each once its requests are answered and the next is up; others keep the machine busy.
+    until(lambda: not before & set(hub.worker_pids), 240)
 
 
 def kill_the_master(hub: HubProcess, dice: random.Random) -> None:
