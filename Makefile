@@ -41,8 +41,8 @@ imports: $(READY) ## check who imports whom
 
 check: lint types imports test ## all that must be green before a push
 
-# What is left out chooses stores and databases itself.
-OWN_CHOICE := tests/kernel/transfer $(foreach each,checking sweeping holds stores s3_store s3_filesystem,tests/kernel/blobs/test_$(each).py)
+# What is left out chooses stores and databases itself, or never gets as far.
+OWN_CHOICE := tests/kernel/transfer $(foreach each,checking sweeping holds stores s3_store s3_filesystem,tests/kernel/blobs/test_$(each).py) $(wildcard tests/features/*/test_contract_fuzz.py)
 
 backends: $(READY) ## run the tests of the hub on PostgreSQL and S3
 	$(IN_MEMORY) $(BIN)/pytest -n $(PROCESSES) --dist loadgroup --database=postgresql --store=s3 -m "not torture" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py

@@ -107,13 +107,19 @@ OPERATIONS = (
 
 
 # With S3 and PostgreSQL a step takes three times as long: there what puts, swaps, releases and collects stands
-# for the rest. (`test_backup.py` takes backups there, under load.)
+# for the rest, and of faults an error and the end. (`test_backup.py` takes backups there.)
 SHARED = {"publish", "publish a page", "tombstone", "gc"}
 TRIED = [
-    pytest.param(backend, each, id=f"{backend}-{each.name}")
-    for backend in ("disk+sqlite", "s3+postgresql")
-    for each in OPERATIONS
-    if backend == "disk+sqlite" or each.name in SHARED
+    *(pytest.param("disk+sqlite", each, id=f"disk+sqlite-{each.name}") for each in OPERATIONS),
+    *(
+        pytest.param(
+            "s3+postgresql",
+            replace(each, modes=(Mode.FAILS, Mode.DIES)),
+            id=f"s3+postgresql-{each.name}",
+        )
+        for each in OPERATIONS
+        if each.name in SHARED
+    ),
 ]
 
 

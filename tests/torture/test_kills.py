@@ -25,7 +25,7 @@ from tests.torture.uploaders import Downloader, Registrar, Tokens, Uploader
 
 pytestmark = pytest.mark.torture
 
-KILLS = int(os.environ.get("TORTURE_KILLS", "50"))
+KILLS = int(os.environ.get("TORTURE_KILLS", "25"))
 SEVERAL = 0.2
 SITES = (Site("docs", files=3), Site("blog/2026", files=3, large=0))
 PACKAGES = ("anvil", "bellows")

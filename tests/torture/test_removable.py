@@ -20,14 +20,13 @@ LINE = '    "hubrepo.features.artifacts",\n'
 FOLDERS = ("hubrepo/features/artifacts/", "tests/features/artifacts/")
 # What speaks of features and surfaces, and takes little time.
 SHARED = (
-    "tests/architecture",
+    "tests/architecture/test_permission_matrix.py",
+    "tests/architecture/test_structure.py",
     "tests/features/docs",
     "tests/features/organisation",
     "tests/kernel/openapi",
     "tests/kernel/security",
     "tests/kernel/web/test_cors.py",
-    "tests/test_cli.py",
-    "tests/test_docs.py",
 )
 MINUTES = 15
 # Functions among these that speak of artifacts alone.
@@ -97,5 +96,5 @@ def test_no_test_but_its_own_goes_with_artifacts(without: Path) -> None:
 def test_the_other_tests_pass_without_artifacts(without: Path) -> None:
     printed = run(without, "-n", "2", "--dist", "loadgroup", "-m", "not torture", *SHARED)
     (passed,) = re.findall(r"(\d+) passed", printed)
-    assert int(passed) > 300
+    assert int(passed) > 250
     assert printed.count(SKIPPED) <= MOST_SKIPPED
