@@ -28,7 +28,7 @@ FEATURES = (
     "hubrepo.features.docs",
 )
 
-# In what PasteDeploy hands to `main`: somebody has tidied already, for all workers.
+# In what PasteDeploy hands to `main`: somebody has looked and tidied already, for all workers.
 TIDIED = "hubrepo_tidied"
 
 # Seconds for which a start removes blobs, before what it lets go of by itself and after; it is waited for.
@@ -52,7 +52,8 @@ def main(global_config: Mapping[str, str], **settings: str) -> Any:
     try:
         config = configure(settings)
         prepare_database(config.registry)
-        config.registry.stores.look_for_bytes(config.registry.database)
+        if TIDIED not in global_config:
+            config.registry.stores.look_for_bytes(config.registry.database)
     except Misconfigured as error:
         raise SystemExit(f"hubrepo cannot start: {error}") from None
     if TIDIED not in global_config:

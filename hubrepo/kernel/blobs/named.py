@@ -1,5 +1,6 @@
 """The stores of a hub, by the names that rows have for them."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from hubrepo.kernel.base import Misconfigured, random_hex
 from hubrepo.kernel.blobs.models import MAIN, Blob
 from hubrepo.kernel.blobs.stores import BlobMissing, Store, StoreUnavailable, open_store
 from hubrepo.kernel.db import Database
+
+log = logging.getLogger(__name__)
 
 # So many organisations are looked for in a store: usually the first is there.
 _OWNERS = 20
@@ -70,9 +73,10 @@ class Stores:
     def _has_bytes(self, name: str, organisation: str) -> bool:
         try:
             return next(self._named[name].list(organisation), None) is not None
-        except StoreUnavailable as error:
-            line = self._lines[name]
-            raise Misconfigured(f"{line} cannot be read: {error.__cause__ or error}") from error
+        except StoreUnavailable:
+            # It has been tried a moment ago: what is slow now is no wrong place.
+            log.warning("could not look for bytes at %s", self._lines[name], exc_info=True)
+            return True
 
 
 def add_store(config: Any, name: str, url: str, line: str) -> None:

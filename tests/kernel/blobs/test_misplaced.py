@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import hubrepo
 from hubrepo import cli
 from hubrepo.kernel.base import Misconfigured
-from hubrepo.kernel.blobs import sweep
+from hubrepo.kernel.blobs import DiskStore, StoreUnavailable, sweep
 from tests.support.filled import s3_url
 from tests.support.hub import Hub
 
@@ -109,3 +109,11 @@ def test_an_organisation_that_lost_its_bytes_stops_nobody_else(tmp_path):
     with pytest.raises(Misconfigured):
         hub.registry.stores.look_for_bytes(hub.registry.database)
     hub.registry.database.close()
+
+
+def test_what_is_slow_at_that_moment_is_no_wrong_place(settings, monkeypatch):
+    def silent(*_):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(DiskStore, "list", silent)
+    start(settings)
