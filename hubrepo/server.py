@@ -21,6 +21,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 from waitress.trigger import trigger
 
+from hubrepo import memory
 from hubrepo.door import Answer, Channel, plain_answer
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.db import Afterwards
@@ -94,6 +95,8 @@ class Server:
     def __init__(
         self, application: Any, settings: Mapping[str, Any], sockets: Iterable[socket.socket] = ()
     ) -> None:
+        # Before there are threads that have an arena each.
+        memory.give_back()
         self._map: dict[int, Any] = {}
         bound = list(sockets)
         if bound:
