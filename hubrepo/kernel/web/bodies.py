@@ -162,8 +162,13 @@ def _read_json(body: bytes) -> object:
     def refuse(constant: str) -> object:
         raise ValueError(f"{constant} is not JSON")
 
+    def number(text: str) -> float:
+        # 2.0 is an integer, as JSON Schema has it and some languages write it.
+        value = float(text)
+        return int(value) if value.is_integer() else value
+
     try:
-        value: object = json.loads(body.decode("utf-8"), parse_constant=refuse)
+        value: object = json.loads(body.decode("utf-8"), parse_float=number, parse_constant=refuse)
         if _HALF.search(body):
             # It may spell half of a surrogate pair, which no database and no answer can hold.
             json.dumps(value, ensure_ascii=False).encode("utf-8")

@@ -32,6 +32,15 @@ def test_any_value_of_any_type_is_what_was_sent(value, kind):
     assert read_json(sent(raw, CONTENT_TYPE=kind), len(raw)) == value
 
 
+@pytest.mark.parametrize(
+    ("sent_as", "value"),
+    [("2.0", 2), ("-0.0", 0), ("2e3", 2000), ("1.5", 1.5), ("1e999", float("inf"))],
+)
+def test_a_number_without_a_fraction_is_an_integer_however_it_is_written(sent_as, value):
+    read = read_json(sent(sent_as.encode()), LIMIT)
+    assert (read, type(read)) == (value, type(value))
+
+
 def test_no_body_is_no_value():
     assert read_json(sent(b""), LIMIT) is None
 
