@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 KEY = re.compile(rb"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
+# What an export begins with; of other archives only the bytes as they lie there are looked at.
+EXPORTED = b"organisation.json"
 # What the first start shows, once: tests keep the screen together with the log.
 SHOWN = re.compile(rb'\n    (curl -H "Authorization: Api-Key )?(kpf_[A-Za-z0-9_-]+)')
 
@@ -68,16 +70,16 @@ def _contents(path: Path) -> Iterator[tuple[str, Any]]:
         yield str(path), content
         if content[:2] == b"\x1f\x8b":
             yield f"{path} (gzip)", gzip.decompress(content)
-        elif content[:4] == b"PK\x03\x04":
+        elif content[:4] == b"PK\x03\x04" and content.find(EXPORTED) >= 0:
             yield from _members(path)
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    # Some are broken on purpose; an export is not.
+    # Some are broken on purpose, down to names that are no text.
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
-                if member.startswith(("rows/", "organisation.json")):
+                if member.startswith(("rows/", EXPORTED.decode())):
                     yield f"{path}!{member}", archive.read(member)
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, ValueError, OSError):
         return
