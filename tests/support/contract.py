@@ -93,7 +93,8 @@ def file_part(
 
 @contextmanager
 def statements(hub: Hub) -> Iterator[list[str]]:
-    """The SQL that the hub runs meanwhile."""
+    """The SQL that the hub runs meanwhile, and not what was still to be written of before."""
+    hub.registry.afterwards.settle()
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: object) -> None:

@@ -185,7 +185,6 @@ class TestListing:
     def test_a_reading_costs_the_same_number_of_statements_however_much_there_is(self, acme, path):
         def cost():
             acme.delete("/api/packages/gadget")  # so that nothing is known from the last reading
-            acme.hub.registry.afterwards.settle()
             with statements(acme.hub) as seen:
                 acme.get(path)
             return len(seen)

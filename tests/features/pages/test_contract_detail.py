@@ -334,7 +334,6 @@ class TestListing:
 class TestCost:
     def counted(self, client, path):
         client.hub.organisation()  # a commit: nothing that was read before is read from memory
-        client.hub.registry.afterwards.settle()
         with statements(client.hub) as seen:
             client.get(path)
         return len(seen)
@@ -361,7 +360,6 @@ class TestCost:
     def test_so_does_taking_one_down_and_rolling_it_back(self, acme):
         def cost(path, files):
             acme.publish_page(path, {f"{number}.txt": "x" for number in range(files)})
-            acme.hub.registry.afterwards.settle()
             with statements(acme.hub) as down:
                 acme.delete(f"{PAGES}/{path}")
             with statements(acme.hub) as back:
@@ -376,7 +374,6 @@ class TestCost:
 
     def test_a_publish_takes_as_many_however_many_files_and_pages_there_are(self, acme):
         def cost(path, files):
-            acme.hub.registry.afterwards.settle()
             with statements(acme.hub) as seen:
                 acme.publish_page(path, {f"{number}.txt": "x" for number in range(files)})
             return len(seen)

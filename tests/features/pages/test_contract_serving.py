@@ -937,7 +937,6 @@ class TestNotFoundPage:
 class TestCost:
     def cost(self, client, path, **headers):
         client.hub.organisation()  # a commit: nothing that was read before is read from memory
-        client.hub.registry.afterwards.settle()
         with statements(client.hub) as seen:
             fetch(client, path, **headers)
         return len(seen)
