@@ -104,12 +104,24 @@ def ceph_is_missing() -> str | None:
 @contextmanager
 def ceph(folder: Path) -> Iterator[S3Server]:
     """Ceph's RADOS gateway with one monitor and one disk, all below `folder`, by whoever calls."""
-    cluster = _Ceph(folder, monitor_port=free_port(), port=free_port())
+    cluster = _started(folder, tries=3)
     try:
-        cluster.start()
         yield S3Server(f"http://127.0.0.1:{cluster.port}")
     finally:
         _end(reversed(cluster.daemons))
+
+
+def _started(folder: Path, *, tries: int) -> "_Ceph":
+    """A cluster that serves. A disk now and then ends as it begins: the monitor takes it for another's."""
+    cluster = _Ceph(folder / str(tries), monitor_port=free_port(), port=free_port())
+    try:
+        cluster.start()
+    except BaseException as error:
+        _end(reversed(cluster.daemons))
+        if tries == 1 or not isinstance(error, RuntimeError):
+            raise
+        return _started(folder, tries=tries - 1)
+    return cluster
 
 
 _CEPH = """[global]

@@ -177,12 +177,16 @@ class Keeper:
         if self._pending or (self.good and self._dice.random() < 0.4):
             self._pending = self._pending or self._dice.choice(sorted(self.good))
             answer = wire.ask("DELETE", f"/api/keys/{self._pending}")
+            if answer.status == BUSY:
+                return
             assert answer.status == 204, answer
             self.dead.append(self.good.pop(self._pending))
             self._pending = ""
             self.done["revoke"] += 1
         else:
             answer = wire.ask_json("POST", "/api/keys", {"label": "hunt", "scopes": ["read"]})
+            if answer.status == BUSY:
+                return
             assert answer.status == 201, answer
             self.good[answer.json["prefix"]] = answer.json["key"]
             self.done["issue"] += 1

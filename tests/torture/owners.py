@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.process import Answer, HubProcess, Wire
+from tests.torture.ledgers import BUSY
 from tests.torture.site import Site, check_gone, check_site
 
 # The past publications that a hub of theirs keeps of each page.
@@ -73,8 +74,9 @@ class Owner:
     def __init__(self, site: Site, seed: int) -> None:
         self.site, self._dice = site, random.Random(f"{seed} {site.path}")
         self.state, self.done = State(), Counter[str]()
+        self.refused = 0
         self._pending: Act | None = None
-        self._was_done = False
+        self._was_done, self._is_unsure = False, False
 
     def go_on(self, hub: HubProcess, tell: Callable[[], None]) -> None:
         """Act until there is no hub any more."""
@@ -84,6 +86,10 @@ class Owner:
                     is_retry = self._pending is not None
                     self._pending = self._pending or self._next(wire)
                     answer = self._do(wire, self._pending)
+                    if answer.status == BUSY:
+                        self.refused += 1
+                        self._is_unsure = True
+                        continue
                     if is_retry and self._was_let_go(wire, self._pending, answer):
                         self._pending = None
                         continue
@@ -122,6 +128,9 @@ class Owner:
 
     def _acknowledge(self, act: Act, answer: Answer) -> None:
         """An act that was done before the hub was killed is not done twice."""
+        if self._is_unsure:
+            is_gone = act.kind == "unpublish" and answer.status == 404
+            self._was_done = is_gone or "idempotent-replayed" in answer.headers
         if act.kind == "unpublish":
             assert answer.status == (404 if self._was_done else 204), (act, answer)
         else:
@@ -129,7 +138,7 @@ class Owner:
             replayed = "idempotent-replayed" in answer.headers
             assert replayed == self._was_done, (act, answer)
         self.state = self.state.after(act)
-        self._pending, self._was_done = None, False
+        self._pending, self._was_done, self._is_unsure = None, False, False
         self.done[act.kind] += 1
         if self.state.live:
             assert answer.json["publication"] == self.state.live
@@ -148,7 +157,7 @@ class Owner:
         """The page is what it must be, whole; the hashes of what is kept of it."""
         page = listed.get(self.site.path)
         live = page["publication"] if page is not None else 0
-        state = self.state
+        state, self._is_unsure = self.state, False
         if self._pending is not None and live != state.live:
             # No two states that follow one another have the same publication live.
             self._was_done, state = True, state.after(self._pending)

@@ -59,6 +59,11 @@ class Load:
         if self._over.is_set():
             raise ConnectionAbortedError
 
+    @property
+    def refused(self) -> int:
+        """How often the hub was busy."""
+        return sum(each.refused for each in (*self.packagers, *self.owners))
+
     def known(self) -> Known:
         """What is acknowledged by now."""
         acts = Counter[tuple[str, str]]()
@@ -112,6 +117,7 @@ def test_a_backup_under_load_is_whole_and_has_all_that_was_acknowledged(
             assert not kinds(restored, "--deep")
             with restored:
                 versions = check_restored(restored, hub.key, load, known)
+    assert load.refused <= max(2, ANSWERS * BACKUPS / 20)
     seconds = time.monotonic() - started
     with capsys.disabled():
         print(*told, sep="\n")
