@@ -36,10 +36,11 @@ def test_it_is_found_in_rows_logs_and_what_is_packed_and_other_numbers_are_not(t
     rows.close()
     (tmp_path / "hub.log").write_text(f'127.0.0.1 - "GET /fetch/{TOKEN}" 200 12 3.1ms\n')
     (tmp_path / "dump.gz").write_bytes(gzip.compress(f"token {TOKEN}".encode()))
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(f"token {TOKEN}\n".encode() * 20_000)[:-9])
     with zipfile.ZipFile(tmp_path / "acme.export", "w", zipfile.ZIP_DEFLATED) as export:
         export.writestr("organisation.json", "{}")
         export.writestr("rows/token.jsonl", f'{{"raw": "{TOKEN}"}}\n')
     (tmp_path / "broken.export").write_bytes(b"PK\x03\x04 organisation.json")
     (tmp_path / "other.log").write_text(f"{OTHER} {TOKEN[1:]}\n")
     found = sorted(Path(each.split(":")[0]).name for each in secrets_below(tmp_path))
-    assert found == ["dump.gz (gzip)", "hub.log", "hub.sqlite", "token.jsonl"]
+    assert found == ["cut.gz (gzip)", "dump.gz (gzip)", "hub.log", "hub.sqlite", "token.jsonl"]

@@ -9,6 +9,12 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 
+# What records begin with, all that APPNOTE.TXT knows.
+_SIGNATURES = tuple(
+    b"PK" + each
+    for each in (b"\1\2", b"\3\4", b"\5\5", b"\5\6", b"\6\6", b"\6\7", b"\6\x08", b"\7\x08")
+)
+
 _LEVEL, _UTF8 = 0b110, 1 << 11
 _DEFLATED = 8
 
@@ -55,7 +61,7 @@ def _entries(directory: bytes) -> Iterator[tuple[tuple[int, ...], bytes, int]]:
         name = directory[at : at + name_length]
         texts = directory[at : at + name_length + comment]
         assert bool(shared[1] & _UTF8) is not texts.isascii(), "what is not ASCII is UTF-8"
-        assert b"PK" not in texts or not any(each in texts for each in (b"PK\5", b"PK\6", b"PK\1"))
+        assert not any(each in texts for each in _SIGNATURES), "no text is taken for a record"
         texts.decode("utf-8")
         at += name_length + comment
         yield tuple(shared), name, offset

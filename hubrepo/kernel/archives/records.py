@@ -41,7 +41,7 @@ LOCATOR_SIGNATURE = b"PK\x06\x07"
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 
 # What a reader that looks for records takes for one.
-RECORD = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x05\x06|\x06\x06|\x06\x07|\x07\x08)")
+RECORD = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x05[\x05\x06]|\x06[\x06-\x08]|\x07\x08)")
 LONGEST_DESCRIPTOR = 24
 
 

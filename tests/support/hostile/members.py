@@ -879,14 +879,22 @@ def _comments() -> Cases:
         beside(replace(ODD, comment=b"c" * 65_535)),
         ("odd", TEXT),
     )
+    yield accepted(
+        "comment-almost-a-record",
+        "A comment that begins as no record does, but nearly.",
+        beside(replace(ODD, comment=b"PK\6\2")),
+        ("odd", TEXT),
+    )
     for name, record in (
         ("end", b"PK\5\6" + bytes(18)),
         ("entry", b"PK\1\2"),
         ("member", b"PK\3\4"),
+        ("signature", b"PK\5\5"),
+        ("extra", b"PK\6\x08"),
     ):
         yield refused(
             f"comment-{name}",
-            f"A comment that begins as the record of an {name}.",
+            f"A comment that begins as the record `{name}` of the format.",
             before(replace(ODD, comment=record)),
             wrong,
         )
