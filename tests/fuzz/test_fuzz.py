@@ -63,6 +63,7 @@ def test_a_fuzzer_finds_nothing(
         [
             "timeout", str(seconds + 240),
             sys.executable, "-m", "tests.fuzz.run", name, str(tmp_path / "corpus"),
+            f"-seed={os.environ.get('TORTURE_SEED', '0')}",
             f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=600", "-max_len=16384",
             f"-artifact_prefix={tmp_path}/", "-print_final_stats=1",
         ],
