@@ -16,8 +16,8 @@ OWN_MAPPING = 512 * 1024
 ARENAS = 2
 
 
-def give_back() -> None:
-    """From now on. Where malloc is not glibc's nothing changes."""
+def configure_malloc() -> None:
+    """For this process, from now on. Where malloc is not glibc's nothing changes."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, OWN_MAPPING)

@@ -96,7 +96,7 @@ class Server:
         self, application: Any, settings: Mapping[str, Any], sockets: Iterable[socket.socket] = ()
     ) -> None:
         # Before there are threads that have an arena each.
-        memory.give_back()
+        memory.configure_malloc()
         self._map: dict[int, Any] = {}
         bound = list(sockets)
         if bound:

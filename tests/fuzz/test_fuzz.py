@@ -23,8 +23,7 @@ OTHERS = 5
 
 # Accents in an order that takes minutes to bring into normal form.
 ACCENTS = "\u0301\u0323".encode() * 200_000
-# What was wrong before, whoever found it. (That a comment was taken for a record by the tests alone is
-# `comment-almost-a-record` of the corpus.)
+# What was wrong before, whoever found it; archives are in the corpus that fuzzers begin with.
 FOUND: dict[str, list[bytes]] = {name: [] for name in TARGETS} | {
     "history": [
         b"# u" + ACCENTS + b"@1\n",
@@ -61,7 +60,7 @@ def test_a_fuzzer_finds_nothing(
     # libFuzzer counts the memory of whoever started it as its own; `timeout` is small.
     done = subprocess.run(
         [
-            "timeout", str(seconds + 240),
+            "timeout", "--kill-after=10", str(seconds + 240),
             sys.executable, "-m", "tests.fuzz.run", name, str(tmp_path / "corpus"),
             f"-seed={os.environ.get('TORTURE_SEED', '0')}",
             f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=600", "-max_len=16384",

@@ -25,7 +25,6 @@ def counted(client, path):
     """How many statements a request makes that nobody has made since the last commit, and its answer."""
     hub = client.hub
     client.get(path)
-    hub.registry.afterwards.settle()
     hub.issue_token(client.slug)
     with statements(hub) as seen:
         answer = client.get(path)
@@ -73,7 +72,6 @@ def test_a_download_takes_as_many_statements_among_many(hub):
 
 def statements_of_download(client):
     hub = client.hub
-    hub.registry.afterwards.settle()
     hub.issue_token(client.slug)
     with statements(hub) as seen:
         assert client.fetched("product-0", "real") == b"bytes"

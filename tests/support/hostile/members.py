@@ -889,12 +889,12 @@ def _comments() -> Cases:
         ("end", b"PK\5\6" + bytes(18)),
         ("entry", b"PK\1\2"),
         ("member", b"PK\3\4"),
-        ("signature", b"PK\5\5"),
-        ("extra", b"PK\6\x08"),
+        ("digital-signature", b"PK\5\5"),
+        ("extra-data", b"PK\6\x08"),
     ):
         yield refused(
             f"comment-{name}",
-            f"A comment that begins as the record `{name}` of the format.",
+            f"A comment that begins as a record of the format does: {name}.",
             before(replace(ODD, comment=record)),
             wrong,
         )
