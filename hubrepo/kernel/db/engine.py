@@ -1,9 +1,9 @@
 """Engines that behave alike: each as strict as the other, and no wait without an end.
 
 On SQLite the driver's own transaction handling loses updates, so we begin transactions ourselves:
-IMMEDIATE for a session that will write (it waits its turn at the start, and cannot fail half-way),
-DEFERRED for one that reads (it never blocks a writer). On PostgreSQL writers wait for locks on rows;
-a connection that broke is found out before it is used.
+IMMEDIATE for a session that will write (it waits its turn at the start, in the line of its process,
+and cannot fail half-way), DEFERRED for one that reads (it never blocks a writer). On PostgreSQL
+writers wait for locks on rows; a connection that broke is found out before it is used.
 """
 
 import sqlite3
@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.db.failures import is_lost_race
-from hubrepo.kernel.db.patience import Patience
+from hubrepo.kernel.db.patience import LEAST, Patience
+from hubrepo.kernel.db.turns import Turns
 
 # Seconds until a wait for one of the pool's connections, or for a new one, is given up.
 POOL_TIMEOUT = 4
@@ -25,6 +26,9 @@ CONNECT_TIMEOUT = 3
 
 # Seconds for which others may be switching the same new file to WAL.
 _SWITCHING_LASTS = 2
+
+# What a connection that has its turn to write is marked with.
+_HAS_TURN = "has_turn"
 
 # Seconds and counts after which the other end of a connection is taken for gone: nothing else tells
 # of a machine that lost its power.
@@ -57,7 +61,7 @@ def make_engine(url: str, busy_timeout: int, connections: int) -> Engine:
     event.listen(engine, "handle_error", _mark_lost_races)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite(busy_timeout))
-        event.listen(engine, "begin", _begin_sqlite)
+        _take_turns(engine, busy_timeout)
         event.listen(engine, "reset", _reset_sqlite)
     else:
         _forgive_lost_rollbacks(engine)
@@ -158,17 +162,40 @@ def _prepare_sqlite(busy_timeout: int) -> Any:
         # FULL: in WAL mode, NORMAL may forget acknowledged commits when the power fails.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA busy_timeout = {busy_timeout * 1000:d}")
+        _wait_at_most(connection, busy_timeout)
 
     return prepare
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        # Cannot fail, and runs on every request: straight to the driver.
-        connection.connection.execute("BEGIN DEFERRED")
+def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
+
+def _take_turns(engine: Engine, busy_timeout: int) -> None:
+    """Begin transactions: those that write have their turn until the connection is back in the pool."""
+    turns = Turns()
+
+    def begin(connection: Connection) -> None:
+        driver: Any = connection.connection
+        if not connection.get_execution_options().get("writes", False):
+            # Cannot fail, and runs on every request: straight to the driver.
+            driver.execute("BEGIN DEFERRED")
+            return
+        began, mine = monotonic(), driver.record_info
+        mine[_HAS_TURN] = mine.get(_HAS_TURN) or turns.take(busy_timeout)
+        # Other processes are not in the line; and whoever's turn did not come hears it from SQLite.
+        _wait_at_most(driver, max(LEAST, busy_timeout - (monotonic() - began)))
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            _wait_at_most(driver, busy_timeout)
+
+    def give_back(_connection: object, record: Any) -> None:
+        if record.record_info.pop(_HAS_TURN, False):
+            turns.pass_on()
+
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "checkin", give_back)
 
 
 def _reset_sqlite(connection: sqlite3.Connection, _record: object, _state: object) -> None:

@@ -253,7 +253,8 @@ STEPS = (
 def test_what_has_rotted_in_a_backup_is_mended_by_reading_it(small, tmp_path, other):
     copy = tmp_path / "copy"
     make(small, copy)
-    rotten = next(path for path in (copy / "blobs").rglob("*") if path.is_file())
+    files = (path for path in (copy / "blobs").rglob("*") if path.is_file())
+    rotten = next(path for path in files if path.stat().st_size)
     rotten.write_bytes(bytes([rotten.read_bytes()[0] ^ 1]) + rotten.read_bytes()[1:])
     assert make(small, copy).copied_blobs == 0
     registry = small.registry
