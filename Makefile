@@ -6,6 +6,7 @@ BIN := .venv/bin
 # Where tests put their files: in memory, if there is room. What hunts put stays on the disk.
 FOLDER := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4000000 {print "/dev/shm"}')
 IN_MEMORY := $(if $(FOLDER),PYTEST_DEBUG_TEMPROOT=$(FOLDER))
+TESTS = $(IN_MEMORY) $(BIN)/pytest -n $(PROCESSES) --dist loadgroup
 # Compiled modules are kept: else every process that tests start compiles all of them again.
 unexport PYTHONDONTWRITEBYTECODE
 READY := .venv/.ready
@@ -26,8 +27,8 @@ help: ## show this list
 serve: $(READY) ## run the hub at http://127.0.0.1:6543; the first start shows a key
 	$(BIN)/hubrepo serve $(if $(PORT),--port $(PORT))
 
-test: $(READY) ## run the tests
-	$(IN_MEMORY) $(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "not torture"
+test: $(READY) ## run the tests, save for those that take long
+	$(TESTS) -m "not long and not torture"
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .
@@ -39,13 +40,14 @@ types: $(READY) ## check types
 imports: $(READY) ## check who imports whom
 	$(BIN)/lint-imports
 
-check: lint types imports test ## all that must be green before a push
+check: lint types imports ## all that must be green before a push: these, and every test but the hunts
+	$(TESTS) -m "not torture"
 
-# What is left out chooses stores and databases itself, or never gets as far.
-OWN_CHOICE := tests/kernel/transfer $(foreach each,checking sweeping holds stores s3_store s3_filesystem,tests/kernel/blobs/test_$(each).py) $(wildcard tests/features/*/test_contract_fuzz.py)
+# What is left out chooses stores and databases itself, never gets as far, or is about what nodes allow.
+OWN_CHOICE := tests/kernel/transfer tests/architecture/test_permission_matrix.py $(foreach each,checking sweeping holds stores s3_store s3_filesystem,tests/kernel/blobs/test_$(each).py) $(wildcard tests/features/*/test_contract_fuzz.py)
 
 backends: $(READY) ## run the tests of the hub on PostgreSQL and S3
-	$(IN_MEMORY) $(BIN)/pytest -n $(PROCESSES) --dist loadgroup --database=postgresql --store=s3 -m "not torture" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py
+	$(TESTS) --database=postgresql --store=s3 -m "not torture" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py
 
 torture: $(READY) backends ## run the long hunts: faults, kills, load, fuzzing, memory; and backends
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "torture and not alone"

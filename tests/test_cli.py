@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 from hubrepo import cli
 from tests.support.hub import Client, Hub
 
+pytestmark = pytest.mark.long
+
 KEY = r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{49}"
 
 INI = """

@@ -20,6 +20,8 @@ from tests.support.hub import Hub
 from tests.support.process import PROJECT, HubProcess, free_port
 from tests.support.views import views_of
 
+pytestmark = pytest.mark.long
+
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 SETTINGS = PROJECT / "docs" / "settings.md"
 BIN = Path(sys.executable).parent

@@ -20,7 +20,7 @@ from tests.support.nginx import CONFIGURATION, HUB_HOST, PAGES_HOST, Nginx
 from tests.support.process import FORM_TYPE, PROJECT, HubProcess, Wire, multipart
 from tests.support.publishers import until
 
-pytestmark = pytest.mark.usefixtures("nginx_is_here")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("nginx_is_here")]
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB

@@ -22,6 +22,8 @@ from tests.support.postgres import PostgreSQL, connected
 from tests.support.process import PROGRAM, Answer, HubProcess
 from tests.torture.agreement import check_package
 
+pytestmark = pytest.mark.long
+
 # Seconds within which everybody has an answer, and in which a crowd must get somewhere.
 SOON = 5
 PATIENCE = 30

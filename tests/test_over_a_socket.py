@@ -18,6 +18,8 @@ import pytest
 from tests.support.archives import make_zip, manifest, package_zip, read_zip
 from tests.support.process import FORM_TYPE, HubProcess, Wire, multipart
 
+pytestmark = pytest.mark.long
+
 DELETED = {"reason": "Deleted via Celbridge."}
 MIB = 1024 * 1024
 

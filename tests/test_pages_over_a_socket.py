@@ -21,6 +21,8 @@ import pytest
 from tests.support.archives import make_zip, page_zip
 from tests.support.process import Answer, HubProcess, Wire
 
+pytestmark = pytest.mark.long
+
 MIB = 1024 * 1024
 SITE = {
     "index.html": "<!doctype html><link rel=stylesheet href=style/main.css><p>Hello",

@@ -32,6 +32,8 @@ from tests.support.filled import (
 from tests.support.hub import Hub
 from tests.support.process import PROGRAM, HubProcess
 
+pytestmark = pytest.mark.long
+
 INI = """
 [app:main]
 use = egg:hubrepo

@@ -16,6 +16,8 @@ from tests.support.intruder import Intruder, beginnings, holes
 from tests.support.process import Wire
 from tests.support.traversal import STRINGS
 
+pytestmark = pytest.mark.long
+
 METHODS = ("GET", "PUT", "GET", "DELETE", "GET", "POST", "GET", "HEAD")
 # Each parameter gets a share of the strings, and each string goes into a share of the parameters.
 SHARE, SOME = 25, STRINGS[::100]

@@ -9,6 +9,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.support.filled import EVERY_PLACE
 from tests.support.two_organisations import starter
 
+pytestmark = pytest.mark.long
+
 # A run that fails is shown as it was: to make it small takes minutes. Who wants that adds `Phase.shrink`.
 few = settings(
     max_examples=6,

@@ -26,6 +26,8 @@ from tests.support.process import PROGRAM, PROJECT, Answer, HubProcess, Wire, fr
 from tests.support.publishers import Publishers, until
 from tests.torture.agreement import check_package
 
+pytestmark = pytest.mark.long
+
 WORKERS = 2
 
 

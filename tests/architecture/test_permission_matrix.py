@@ -112,6 +112,7 @@ def authenticator(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.long
 def test_every_view_answers_every_credential_as_the_table_says(
     hub: Hub, authenticator: str, pytestconfig: pytest.Config
 ):

@@ -9,6 +9,8 @@ from tests.support.browser import Browser
 from tests.support.explorer import listening
 from tests.support.hub import Hub
 
+pytestmark = pytest.mark.long
+
 # What the page has loaded besides itself.
 LOADED = "return performance.getEntriesByType('resource').map(each => each.name)"
 IS_WIDE = "return document.documentElement.scrollWidth > window.innerWidth"

@@ -13,6 +13,8 @@ from tests.browser.sessions import Asked
 from tests.browser.sites import ARCHIVE, honest, hostile
 from tests.support.browser import Browser
 
+pytestmark = pytest.mark.long
+
 STORES = {
     "cookie",
     "local storage",

@@ -9,6 +9,8 @@ from hubrepo import cli
 from tests.support.artifacts import all_rows, caller, sha256
 from tests.support.hub import Client, Hub
 
+pytestmark = pytest.mark.long
+
 INI = """
 [app:main]
 use = egg:hubrepo

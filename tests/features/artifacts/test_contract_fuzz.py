@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.support.artifacts import OPERATIONS, assert_readable, caller
 from tests.support.contract import file_part, multipart, text_part
 
+pytestmark = pytest.mark.long
+
 FORM = "multipart/form-data; boundary=frontier"
 often = settings(max_examples=100, suppress_health_check=list(HealthCheck))
 ACTIONS = [(method, path.format("x")) for method, path, _ in OPERATIONS]

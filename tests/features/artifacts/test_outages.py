@@ -26,6 +26,8 @@ from tests.support.process import HubProcess, Wire
 from tests.support.s3 import S3Server
 from tests.support.s3 import Wire as Cable
 
+pytestmark = pytest.mark.long
+
 WELL = {"database": "Database is fine", "storage": "Storage is fine"}
 SOON = PATIENCE + 1
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.support.archives import make_zip, manifest, package_zip
 from tests.support.contract import READS, file_part, multipart, text_part
 
+pytestmark = pytest.mark.long
+
 FORM = "multipart/form-data; boundary=frontier"
 PUBLISH = "/api/packages/widget/versions"
 

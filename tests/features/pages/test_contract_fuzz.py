@@ -14,6 +14,8 @@ from webob import Request
 from tests.support.archives import make_zip, page_zip
 from tests.support.contract import file_part, multipart, text_part
 
+pytestmark = pytest.mark.long
+
 PAGES = "/api/pages"
 OLD = {"index.html": "<h1>old</h1>" * 20, "d/a.txt": "old a"}
 

@@ -352,6 +352,7 @@ def crowded(tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 class TestCrowded:
     def test_is_read_back_in_order(self, crowded):
         with crowded.open("rb") as file, zipfile.ZipFile(file) as archive:

@@ -11,6 +11,8 @@ from hubrepo.kernel.blobs.stores import DiskStore, MemoryStore, StoreUnavailable
 from tests.contracts.store import FUTURE, content_of, put
 from tests.support.filled import s3_url
 
+pytestmark = pytest.mark.long
+
 # Another store is one line more.
 MAKERS = {
     "disk": lambda _request, folder: DiskStore(str(folder)),

@@ -16,6 +16,8 @@ from hubrepo.kernel.blobs.stores.s3_address import S3Address
 from hubrepo.kernel.blobs.stores.s3_filesystem import S3FS
 from tests.support.s3 import credentials
 
+pytestmark = pytest.mark.long
+
 MIB = 1024**2
 SMALLEST_PART = 5 * MIB
 

@@ -26,6 +26,8 @@ from tests.support.process import free_port
 from tests.support.s3 import KEY as ACCESS_KEY
 from tests.support.s3 import SECRET, S3Server, Wire, credentials
 
+pytestmark = pytest.mark.long
+
 MIB = 1024**2
 IN_TIME = 5.0
 # Reading what boto3 knows of S3 takes its time, too.

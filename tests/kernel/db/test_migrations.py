@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.db import Base, Database, is_current, upgrade
 
+pytestmark = pytest.mark.long
+
 AT_ONCE = 3
 UPGRADE = """
 import sys

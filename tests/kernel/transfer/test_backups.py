@@ -39,6 +39,8 @@ from tests.support.filled import (
 )
 from tests.support.hub import Client, Hub
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(params=EVERY_PLACE)
 def hub(request, tmp_path):

@@ -46,6 +46,8 @@ from tests.support.filled import (
 )
 from tests.support.hub import Client, Hub
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def hub(request, tmp_path):

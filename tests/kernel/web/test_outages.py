@@ -12,6 +12,8 @@ from tests.support.archives import make_zip, manifest
 from tests.support.hub import Hub
 from tests.support.s3 import S3Server, Wire
 
+pytestmark = pytest.mark.long
+
 IN_TIME = 5.0
 
 
