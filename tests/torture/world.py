@@ -99,9 +99,6 @@ class World:
             each.registry.database.close()
         self.place.keep()
         self._other_place.keep()
-        # What is there by now stays: looking through it for each close would take long.
-        gc.collect()
-        gc.freeze()
         shutil.copytree(self.backups, self.folder / "kept backup")
 
     @property
@@ -149,8 +146,10 @@ class World:
 
     def close(self) -> None:
         """Close whatever the hub has open; it opens what it needs anew."""
-        # An error that nobody holds any more may still hold a connection.
+        # An error that nobody holds any more may still hold a connection. What is left stays: to look
+        # through it for each close, and in each process that is forked, would take most of the time.
         gc.collect()
+        gc.freeze()
         self.hub.registry.database.close()
 
     def publish(self, text: str) -> Answer:
