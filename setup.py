@@ -80,7 +80,7 @@ setup(
         "paste.app_factory": ["main = hubrepo:main"],
         "paste.server_runner": ["main = hubrepo.server:serve"],
         "console_scripts": [
-            "hubrepo = hubrepo.cli:main",
+            "hubrepo = hubrepo.cli:program",
             # The reference's names for the two commands that scripts call.
             "bootstrap_org = hubrepo.cli:bootstrap_org",
             "issue_api_key = hubrepo.cli:issue_api_key",

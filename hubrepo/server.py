@@ -5,6 +5,7 @@ one, so the port is replaced here. And waitress, told to end, drops the answers 
 finishes what it has begun.
 """
 
+import gc
 import logging
 import signal
 import socket
@@ -97,6 +98,8 @@ class Server:
     ) -> None:
         # Before there are threads that have an arena each.
         memory.configure_malloc()
+        gc.collect()
+        memory.keep_loaded()
         self._map: dict[int, Any] = {}
         bound = list(sockets)
         if bound:

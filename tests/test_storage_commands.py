@@ -464,7 +464,7 @@ def test_a_backup_that_is_killed_leaves_the_one_before(run, hub, acme, other, tm
     code = (
         "import os, signal; from hubrepo.kernel.transfer import backups\n"
         f"backups.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "from hubrepo.cli import main; main(prog_name='hubrepo')"
+        "from hubrepo.cli import program; program()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "-c", str(run.ini), "backup", str(copy)], check=False

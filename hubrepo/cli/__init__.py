@@ -5,7 +5,7 @@ of the operating system's user.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import click
 
 import hubrepo
+from hubrepo import memory
 from hubrepo.cli import accounts, serving, storage
 from hubrepo.cli.command import EXPECTED, Command, sentence_of
 from hubrepo.kernel.accounts import Organisation
 
-__all__ = ["Command", "bootstrap_org", "issue_api_key", "main", "shell_setup"]
+__all__ = ["Command", "bootstrap_org", "issue_api_key", "main", "program", "shell_setup"]
 
 
 class OneSentence(click.Group):
@@ -61,13 +62,19 @@ for _each in (*accounts.COMMANDS, *serving.COMMANDS, *storage.COMMANDS, *_of_fea
     main.add_command(_each)
 
 
+def program(arguments: Sequence[str] | None = None) -> None:
+    """`hubrepo`, in a process of its own."""
+    memory.keep_loaded()
+    main(arguments, prog_name="hubrepo")
+
+
 def _alone(name: str) -> Callable[[], None]:
     """A command as a program of its own: the reference's name for it, with the same options."""
 
-    def program() -> None:
-        main([*_config_first(sys.argv[1:], name)], prog_name="hubrepo")
+    def alone() -> None:
+        program([*_config_first(sys.argv[1:], name)])
 
-    return program
+    return alone
 
 
 def _config_first(arguments: list[str], name: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Self
 from tests.support.leaks import note_token
 
 PROJECT = Path(__file__).resolve().parents[2]
-PROGRAM = (sys.executable, "-c", "from hubrepo.cli import main; main(prog_name='hubrepo')")
+PROGRAM = (sys.executable, "-c", "from hubrepo.cli import program; program()")
 BOUNDARY = "5f9e2d1c-0a43-4f6b-9d55-1f9a3f6f7f10"
 
 _KEY = re.compile(r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{49}")
