@@ -40,7 +40,7 @@ types: $(READY) ## check types
 imports: $(READY) ## check who imports whom
 	$(BIN)/lint-imports
 
-check: lint types imports ## all that must be green before a push: these, and every test but the hunts
+check: lint types imports ## all that must be green before a push: style, types, imports, every test but the hunts
 	$(TESTS) -m "not torture"
 
 # What is left out chooses stores and databases itself, never gets as far, or is about what nodes allow.

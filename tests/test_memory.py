@@ -25,6 +25,7 @@ def test_not_once_a_hub_serves(tmp_path):
 
 
 def test_not_once_a_command_runs(capsys):
+    gc.collect()
     loaded = [capsys]
     assert is_looked_through(loaded)
     with pytest.raises(SystemExit) as ended:

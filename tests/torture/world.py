@@ -150,6 +150,7 @@ class World:
         # through it for each close, and in each process that is forked, would take most of the time.
         gc.collect()
         gc.freeze()
+        self.hub.registry.afterwards.settle()
         self.hub.registry.database.close()
 
     def publish(self, text: str) -> Answer:

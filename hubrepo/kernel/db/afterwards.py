@@ -1,4 +1,4 @@
-"""Small writes that no answer waits for: they take their turn behind everybody else's."""
+"""Small writes that no answer waits for: one thread does them, one after the other."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MOST_DISPENSABLE = 500
 
 
 class Afterwards:
-    """One thread that writes, in order. Beyond a bound, what comes is dropped with a warning."""
+    """The thread that does them. Beyond a bound, what comes is dropped with a warning."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

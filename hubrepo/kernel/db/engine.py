@@ -188,7 +188,8 @@ def _take_turns(engine: Engine, busy_timeout: int) -> None:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         finally:
-            _wait_at_most(driver, busy_timeout)
+            if driver.is_valid:  # It is not after Ctrl-C.
+                _wait_at_most(driver, busy_timeout)
 
     def give_back(_connection: object, record: Any) -> None:
         if record.record_info.pop(_HAS_TURN, False):

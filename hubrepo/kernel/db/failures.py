@@ -59,7 +59,7 @@ class DatabaseFull(HubError):
 def is_lost_race(error: BaseException) -> bool:
     """Whether another writer was first, and a second try would see what it wrote.
 
-    Not what has waited its whole turn: it would only wait again. Not a connection that broke: it may
+    Not what has waited as long as it may: it would only wait again. Not a connection that broke: it may
     have committed.
     """
     return getattr(error, "sqlstate", None) in _LOST_RACES

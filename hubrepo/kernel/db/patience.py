@@ -1,4 +1,4 @@
-"""How long a request may wait for others: its turn is one, however many locks it asks for.
+"""How long a request may wait for others: once, however many locks it asks for.
 
 A database bounds each wait for a lock by itself. A request may meet several: behind somebody who
 waits as well, or when it is tried again because it lost a race. All of them together shall take no

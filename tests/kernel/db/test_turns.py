@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 
 import pytest
@@ -50,23 +51,34 @@ def test_who_came_first_goes_first():
 
 
 @on_sqlite
-def test_nobody_waits_in_vain_while_others_come_and_go(database):
+def test_nobody_waits_in_vain_while_others_come_and_go(database, monkeypatch):
     """Eight who write all the time: SQLite alone lets some be overtaken by a hundred and more."""
     came, went = [], []
+    take = Turns.take
+
+    def noted(turns, seconds):
+        came.append(threading.current_thread())
+        return take(turns, seconds)
 
     def write():
         for _ in range(25):
-            mine = object()
-            came.append(mine)
             with database.write() as db:
                 add_user(db, str(len(went)))
                 time.sleep(0.005)
-                went.append(mine)
+                went.append(threading.current_thread())
 
+    monkeypatch.setattr(Turns, "take", noted)
     together(*[write] * 8)
-    places = [came.index(each) for each in went]
-    overtaken = [sum(place > each for place in places[:after]) for after, each in enumerate(places)]
-    assert max(overtaken) < 40
+    assert len(went) == 200
+    assert max(overtaken(came, went)) < 40
+
+
+def overtaken(came, went):
+    """By how many that came later each went later; a thread is there once at a time."""
+    places = [[place for place, each in enumerate(came) if each is thread] for thread in set(came)]
+    arrivals = dict(zip(set(came), map(iter, places), strict=True))
+    order = [next(arrivals[thread]) for thread in went]
+    return [sum(place > each for place in order[:at]) for at, each in enumerate(order)]
 
 
 @on_sqlite
@@ -108,8 +120,10 @@ def test_a_turn_ends_with_whatever_ends_the_transaction(database):
 def test_one_connection_that_writes_again_keeps_its_turn(database):
     with database.engine.execution_options(writes=True).connect() as connection:
         for _ in range(2):
+            began = time.monotonic()
             with connection.begin():
                 connection.execute(text("DELETE FROM accounts_user"))
+            assert time.monotonic() - began < 1
     with database.write() as db:
         assert add_user(db, "alice")
 
@@ -137,16 +151,67 @@ def test_who_waits_in_vain_is_told_so_in_time_and_is_in_nobodys_way(database, ur
     impatient.close()
 
 
-def test_a_wait_that_is_broken_off_leaves_the_line(monkeypatch):
+@on_sqlite
+def test_a_turn_that_is_lost_makes_writers_slow_and_locks_nobody_out(database, single, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Turns, "pass_on", lambda _: None)
+        with single.write() as db:
+            assert add_user(db, "alice")
+    began = time.monotonic()
+    with single.write() as db:
+        assert add_user(db, "bob")
+    assert 0.9 < time.monotonic() - began < 2
+
+
+@on_sqlite
+def test_a_wait_at_sqlite_that_is_broken_off_is_no_other_error(database, url, monkeypatch):
+    """As by Ctrl-C: the driver's connection is gone then."""
+    other = Database(url)
+
+    def stop(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(other.engine.dialect, "do_execute", stop)
+        with pytest.raises(KeyboardInterrupt), other.write() as db:
+            add_user(db, "alice")
+    with other.write() as db:
+        assert add_user(db, "bob")
+    other.close()
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_wait_that_is_broken_off_leaves_the_line(monkeypatch, is_there):
     turns = Turns()
     assert turns.take(0)
 
     def stop(_event, _seconds):
+        if is_there:
+            turns.pass_on()
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Event, "wait", stop)
         with pytest.raises(KeyboardInterrupt):
             turns.take(9)
+    if not is_there:
+        turns.pass_on()
+    assert turns.take(0)
+
+
+def test_a_collector_of_garbage_may_pass_a_turn_on_anywhere():
+    """What it meets is a lock that its own thread has, in the middle of standing in line."""
+    turns, met = Turns(), []
+
+    class Line(deque):
+        def append(self, mine):
+            turns.pass_on()
+            met.append(turns._lock.locked())
+            super().append(mine)
+
+    turns._line = Line()
+    assert turns.take(0)
+    assert turns.take(60)
+    assert met == [True]
     turns.pass_on()
     assert turns.take(0)
