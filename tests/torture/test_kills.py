@@ -77,8 +77,12 @@ class Ledger:
             counts += Counter({f"product {kind}": count for kind, count in uploader.done.items()})
         for each in (self.keeper, self.registrar, self._reader, self._downloader):
             counts += each.done
-        patient = (*self.packagers, *self.owners, *self.uploaders)
-        return dict(counts + Counter({"busy": sum(each.refused for each in patient)}))
+        return dict(counts)
+
+    @property
+    def busy(self) -> int:
+        """How often the hub was too busy for those who change packages, pages and products."""
+        return sum(each.refused for each in (*self.packagers, *self.owners, *self.uploaders))
 
 
 def kill_all(hub: HubProcess) -> None:
@@ -103,7 +107,7 @@ def test_kills_lose_nothing(
             hub.start()
             ledger.check(hub)
             crowd, answered = ledger.crowd(hub)
-            for _ in range(dice.randrange(12)):
+            for _ in range(dice.randrange(24)):
                 answered.acquire(timeout=5)
             # Nobody pauses, so the hub is in the middle of something.
             time.sleep(dice.uniform(0, 0.05))
@@ -121,9 +125,10 @@ def test_kills_lose_nothing(
     seconds = time.monotonic() - started
     with capsys.disabled():
         print(f"{KILLS} kills in {seconds:.0f} s during {ledger.done()}; left behind: {dict(left)}")
+        print(f"the hub was too busy {ledger.busy} times")
     assert left.keys() <= {"unknown"}
     assert "ERROR" not in hub.log.read_text()
-    assert ledger.done().get("busy", 0) <= KILLS
+    assert ledger.busy < sum(ledger.done().values()) / 4
     often = ("publish", "page publish", "issue", "product upload", "product withdraw", "register")
     assert {kind for kind in often if ledger.done().get(kind, 0) <= KILLS / 20} == set(), (
         ledger.done()

@@ -11,6 +11,8 @@ from tests.support.uploads import TokenWire, first_admin
 from tests.torture.ledgers import BUSY, NEWEST
 
 FLAGS = ("maintainer", "download", "upload", "delete")
+# What a hub says of bytes whose removal was begun; for two minutes if that process is dead.
+LEAVING = b"the same bytes are just being removed"
 # Some contents come again and again, at several products: what one lets go of another puts.
 SHARED = tuple(f"shared {number}\n".encode() * 5000 for number in range(3))
 IDENTIFIERS = tuple(f"v{number}" for number in range(8))
@@ -123,13 +125,20 @@ class Uploader:
                     self._pending = self._pending or self._next()
                     answer = self._do(wire, self._pending)
                     if answer.status == BUSY:
-                        self.refused += 1
-                        self._is_unsure = True
+                        self._give_way(answer)
                         continue
                     self._acknowledge(self._pending, answer)
                     tell()
         except (OSError, ValueError):
             return
+
+    def _give_way(self, answer: Answer) -> None:
+        """Try again, unless nothing was done and nothing can be for long: a killed process was removing it."""
+        self.refused += 1
+        if LEAVING in answer.body and not (self._was_done or self._is_unsure):
+            self._pending = None
+        else:
+            self._is_unsure = True
 
     def _next(self) -> Step:
         versions, wish = self.shelf.versions, self._dice.random()
@@ -183,8 +192,8 @@ class Uploader:
             seen = shelf_of(answer, self._tokens.holder_digest)
             after = self.shelf.after(self._pending) if self._pending else self.shelf
             assert seen in (self.shelf, after), (self.product, seen, self.shelf, self._pending)
-            if seen != self.shelf:
-                self._was_done, self._is_unsure = True, False
+            # No process is left that could still do it.
+            self._was_done, self._is_unsure = seen != self.shelf, False
             known = sorted((seen.versions or {}).items())
             for version, expected in known if all_ else known[-NEWEST:]:
                 assert wire.checksum(self.product, version) == expected
