@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ class State:
     def essence(self) -> tuple[object, ...]:
         """All but what is forgotten sooner or later."""
         return (self.versions, self.live, self.shelf)
+
+
+@cache
+def archive_of(text: str) -> bytes:
+    """A package archive; the same bytes each time, though archives tell when they were made."""
+    return package_zip(PACKAGE, readme=text)
 
 
 def found_in(hub: Hub, *, deep: bool = True) -> list[Finding]:
@@ -155,7 +162,7 @@ class World:
 
     def publish(self, text: str) -> Answer:
         """Publish a version."""
-        return self.wire.publish(PACKAGE, package_zip(PACKAGE, readme=text))
+        return self.wire.publish(PACKAGE, archive_of(text))
 
     def publish_page(self, site: Site, generation: int) -> Answer:
         """Publish a generation of a page."""
