@@ -1,7 +1,7 @@
 """Promise: on SQLite nobody waits much longer for the right to write than the others take once.
 
 Eight threads write all the time, first through the hub's sessions, then with SQLite's own waiting,
-over the same pragmas, in every round. The longest wait of a round is compared, in turns of all eight
+each as durable as the other, in every round. The longest wait of a round is compared, in turns of all eight
 and beside SQLite's own; what all take together may cost a quarter more.
 """
 

@@ -181,8 +181,8 @@ def _take_turns(engine: Engine, busy_timeout: int) -> None:
             # Cannot fail, and runs on every request: straight to the driver.
             driver.execute("BEGIN DEFERRED")
             return
-        began, mine = monotonic(), driver.record_info
-        mine[_HAS_TURN] = mine.get(_HAS_TURN) or turns.take(busy_timeout)
+        began, marks = monotonic(), driver.record_info
+        marks[_HAS_TURN] = marks.get(_HAS_TURN) or turns.take(busy_timeout)
         # Other processes are not in the line; and whoever's turn did not come hears it from SQLite.
         _wait_at_most(driver, max(LEAST, busy_timeout - (monotonic() - began)))
         try:
