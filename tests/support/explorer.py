@@ -15,8 +15,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import schemathesis
+from schemathesis.core import NotSet
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import from_schema
+from schemathesis.generation.meta import TestPhase
 from schemathesis.hooks import unregister
 from webtest.http import StopableWSGIServer
 
@@ -42,15 +44,17 @@ class World:
         """Make a request that fits the description one that finds what it speaks of."""
         path, wanted = case.operation.path, next(self._numbers)
         case.freeze_metadata()
-        # Some ask for whatever came to mind.
-        if case.path_parameters and not _is_negative(case, ParameterLocation.PATH) and wanted % 5:
+        # Some ask for whatever came to mind; what another answer told may be no name of such a thing.
+        is_sought = wanted % 5 or _is_step(case)
+        if case.path_parameters and not _is_negative(case, ParameterLocation.PATH) and is_sought:
             found = self._found(case.method, path, wanted)
             case.path_parameters = {
                 name: found.get(name, value) for name, value in case.path_parameters.items()
             }
         if case.meta is None or case.meta.generation.mode.is_positive:
             self._fill(case, path, wanted)
-        if "/modify/delete" in path and not case.body and not _is_negative(case, QUERY):
+        has_body = not isinstance(case.body, NotSet) and case.body
+        if "/modify/delete" in path and not has_body and not _is_negative(case, QUERY):
             # What no body says the query does.
             case.query = self._artifact(path, wanted)
         self._spare(case)
@@ -164,6 +168,10 @@ class World:
         return {key: value for key, value in body.items() if is_json or value is not None}
 
 
+def _is_step(case: Any) -> bool:
+    return case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
+
+
 def _is_negative(case: Any, location: ParameterLocation) -> bool:
     return case.meta is not None and case.meta.is_negative_at(location)
 
@@ -249,6 +257,8 @@ def explore(
                 "negative_data_rejection": {"expected-statuses": UNFITTING},
                 # What a request speaks of is chosen by the world, not by the answer it followed from.
                 "ensure_resource_availability": {"enabled": False},
+                # What was deleted may be there again, by the world; and a tombstone keeps its history.
+                "use_after_free": {"enabled": False},
             },
             "phases": {"coverage": {"unexpected-methods": UNEXPECTED_METHODS}},
             "cache": {"enabled": False},
