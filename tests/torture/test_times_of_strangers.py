@@ -18,13 +18,11 @@ import pytest
 
 from tests.support.filled import make_hub
 from tests.support.hub import Client, Hub
-from tests.support.views import BODIES, SAFE, View, fresh_name, missing, views_of
+from tests.support.views import BODIES, View, fresh_name, missing, views_of
 
-pytestmark = [pytest.mark.torture, pytest.mark.alone]
+pytestmark = pytest.mark.torture
 
-# Each is asked for twice by a sample of a view that reads. Of those that write, which take longer, one
-# round is enough.
-ROUNDS = 2
+# Each is asked for once by a sample.
 THINGS = 100
 ALLOWED = 0.05
 # On a machine that is busy with something else one sample says little: as many are taken as make it plain.
@@ -144,15 +142,13 @@ class Times:
 
 def sample(around: Neighbourhood, view: View, method: str, times: Times) -> None:
     """Take more times."""
+    names = around.names(view)
+    around.forget_reads()
     gc.collect()
     gc.disable()
     try:
-        for number in range(THINGS * (ROUNDS if method in SAFE else 1)):
-            if number % THINGS == 0:
-                around.forget_reads()
-            both = list(
-                zip((times.theirs, times.nobodys), around.names(view)[number % THINGS], strict=True)
-            )
+        for number, pair in enumerate(names):
+            both = list(zip((times.theirs, times.nobodys), pair, strict=True))
             # Which of them goes first takes turns too.
             for taken, name in both if number % 2 else reversed(both):
                 body, content_type = view.body(method, "live", name)
