@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -234,11 +234,15 @@ def _end(processes: Any) -> None:
             each.wait()
 
 
+DROP = 2048
+
+
 class Wire:
     """A port that leads to a server, until it is told otherwise. Use it with `with`.
 
     `silent` takes connections and says nothing on them; `cut_after` breaks each one off once that many
-    bytes have come back; `answer`, where set, is said instead of passing anything on.
+    bytes have come back; `answer`, where set, is said instead of passing anything on. Until
+    `drips_until`, by the monotonic clock, answers come drop by drop, and then not at all.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -247,6 +251,7 @@ class Wire:
         self.silent = False
         self.cut_after: int | None = None
         self.answer: bytes | None = None
+        self.drips_until: float | None = None
         self.connections = 0
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -288,17 +293,13 @@ class Wire:
             near.close()
             return
         self._open.append(far)
-        back = threading.Thread(target=self._pass, args=(far, near, self._back), daemon=True)
+        back = threading.Thread(target=self._pass, args=(far, near), kwargs={"is_answer": True})
+        back.daemon = True
         back.start()
-        self._pass(near, far, lambda data, _: data)
+        self._pass(near, far, is_answer=False)
         back.join()
 
-    def _back(self, data: bytes, sent: int) -> bytes:
-        return data if self.cut_after is None else data[: max(0, self.cut_after - sent)]
-
-    def _pass(
-        self, source: socket.socket, target: socket.socket, cut: Callable[[bytes, int], bytes]
-    ) -> None:
+    def _pass(self, source: socket.socket, target: socket.socket, *, is_answer: bool) -> None:
         sent = 0
         with suppress(OSError):
             while data := source.recv(65536):
@@ -307,10 +308,14 @@ class Wire:
                     if source.fileno() < 0:
                         return
                 if self.answer is not None:
-                    (source if cut is not self._back else target).sendall(self.answer)
+                    (target if is_answer else source).sendall(self.answer)
                     break
-                part = cut(data, sent)
-                target.sendall(part)
+                is_cut = is_answer and self.cut_after is not None
+                part = data[: max(0, self.cut_after - sent)] if is_cut else data
+                if is_answer and self.drips_until is not None:
+                    self._drip(target, part)
+                else:
+                    target.sendall(part)
                 sent += len(part)
                 if len(part) < len(data):
                     break
@@ -318,3 +323,12 @@ class Wire:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
+
+    def _drip(self, target: socket.socket, data: bytes) -> None:
+        for at in range(0, len(data), DROP):
+            while self.drips_until is not None and time.monotonic() > self.drips_until:
+                time.sleep(0.01)
+                if target.fileno() < 0:
+                    return
+            target.sendall(data[at : at + DROP])
+            time.sleep(0.05)

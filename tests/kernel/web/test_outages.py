@@ -99,6 +99,14 @@ def test_bytes_that_break_off_on_the_way_are_503_and_not_half_an_answer(acme, wi
     assert len(acme.download("widget", 1)) > 200_000
 
 
+def test_a_store_that_falls_silent_on_the_way_is_503_in_time(acme, wire):
+    wire.hang_up()
+    started = time.monotonic()
+    wire.drips_until = started + 3.9
+    unavailable(acme.call("GET", DOWNLOAD))
+    assert time.monotonic() - started < IN_TIME
+
+
 def test_what_comes_slowly_comes_whole(acme, monkeypatch):
     digits = "".join(map(str, range(100_000)))
     acme.publish_page("docs", {"large.bin": os.urandom(200_000), "digits.txt": digits})

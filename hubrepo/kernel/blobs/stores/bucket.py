@@ -69,13 +69,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Content:
-    """What a GET brought: `length` bytes, from `start` on, of an object of `size` bytes."""
+    """What a GET brought: `length` bytes, from `start` on, of an object of `size` bytes.
+
+    `asked` is when it was sent, by the monotonic clock.
+    """
 
     body: Any
     start: int
     length: int
     size: int
     etag: str
+    asked: float
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ class Bucket:
 
         Raises ResourceNotFound, and OperationFailed when it is not the one of that `etag` any more.
         """
-        parameters = self._at(key)
+        parameters, asked = self._at(key), time.monotonic()
         if start or length is not None:
             last = "" if length is None else start + max(length, 1) - 1
             parameters["Range"] = f"bytes={start}-{last}"
@@ -183,7 +187,7 @@ class Bucket:
             answer = self._ask(key, lambda: self.client.get_object(**parameters))
         except _BehindTheEnd:
             entry = self.head(key)
-            return Content(None, start, 0, entry.size, "")
+            return Content(None, start, 0, entry.size, "", asked)
         except errors.FileExists as error:
             message = "the object is another one than it was"
             raise errors.OperationFailed(key, exc=error, msg=message) from error
@@ -196,7 +200,7 @@ class Bucket:
             raise errors.OperationFailed(
                 key, msg="S3 did not answer with the range that was asked for"
             )
-        return Content(answer["Body"], start, here, whole, answer["ETag"])
+        return Content(answer["Body"], start, here, whole, answer["ETag"], asked)
 
     def head(self, key: str) -> Entry:
         """Size and age of an object.

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
@@ -19,6 +19,9 @@ from hubrepo.kernel.blobs.stores.pyfilesystem import errors
 
 CHUNK = 256 * 1024
 BUFFER = 128 * 1024
+
+# Seconds that a read has at least, besides those that its bytes may take.
+LEAST = 0.25
 
 
 class ObjectFile(io.RawIOBase):
@@ -44,7 +47,7 @@ class ObjectFile(io.RawIOBase):
         super().__init__()
         self._bucket, self._key, self._guard = bucket, key, guard
         self._size, self._etag = content.size, content.etag
-        self._body, self._left = content.body, content.length
+        self._body, self._left, self._asked = content.body, content.length, content.asked
         # The body goes on at `front`; the bytes that are kept end there.
         self._at = self._front = content.start
         self._kept = b""
@@ -103,27 +106,38 @@ class ObjectFile(io.RawIOBase):
     def _from_body(self, start: int, wanted: int) -> bytes:
         if start != self._front or not self._left:
             self._ask_from(start)
-        # A body that comes drop by drop would never be late, drop by drop.
-        deadline = monotonic() + self._bucket.patience + wanted / SLOWEST
-        pieces = []
+        deadline, pieces = self._deadline(wanted), []
         while wanted:
-            if monotonic() > deadline:
+            # A body that comes drop by drop would never be late, drop by drop.
+            if (seconds := deadline - monotonic()) <= 0:
                 self._hang_up()
                 raise errors.OperationTimeout(self._key, msg="S3 answers too slowly")
-            piece = self._piece(wanted)
+            piece = self._piece(wanted, seconds)
             pieces.append(piece)
             wanted -= len(piece)
         return b"".join(pieces) if len(pieces) > 1 else pieces[0]
+
+    def _deadline(self, wanted: int) -> float:
+        """When so many bytes must be here.
+
+        Who still waits for the first of them must be told in time, counted from the GET. Later, what counts
+        is that they keep coming.
+        """
+        now, pace = monotonic(), wanted / SLOWEST
+        usual, due = now + self._bucket.patience, self._asked + self._bucket.address.timeout
+        return pace + (usual if now > due else min(usual, due + LEAST))
 
     def _ask_from(self, start: int) -> None:
         self._hang_up()
         content = self._bucket.get(self._key, start, None, self._etag or None)
         self._body, self._left, self._etag = content.body, content.length, content.etag
+        self._asked = content.asked
         self._kept, self._front = b"", start
 
-    def _piece(self, wanted: int) -> bytes:
+    def _piece(self, wanted: int, seconds: float) -> bytes:
+        most = min(wanted, self._left)
         try:
-            piece: bytes = self._read_some(min(wanted, self._left)) if self._left else b""
+            piece = self._read_some(most, seconds) if most else b""
         except (BotoCoreError, HTTPError, OSError) as error:
             self._hang_up()
             raise self._bucket.failed(self._key, error) from error
@@ -133,11 +147,19 @@ class ObjectFile(io.RawIOBase):
         self._left -= len(piece)
         return piece
 
-    def _read_some(self, most: int) -> bytes:
-        """What is there, and at least a byte, unless the body is at its end."""
+    def _read_some(self, most: int, seconds: float) -> bytes:
+        """What comes within `seconds`, and at least a byte, unless the body is at its end."""
         # botocore's stream waits until it has all; what it reads from does not.
-        some: bytes = self._body._raw_stream.read1(most)
-        return some
+        stream, patience = self._body._raw_stream, self._bucket.patience
+        if seconds >= patience:
+            return cast("bytes", stream.read1(most))
+        # As botocore's `set_socket_timeout` finds it, which could not set it back behind the last byte.
+        wire = stream._fp.fp.raw._sock
+        wire.settimeout(seconds)
+        try:
+            return cast("bytes", stream.read1(most))
+        finally:
+            wire.settimeout(patience)
 
     def _hang_up(self) -> None:
         body, self._body, self._left = self._body, None, 0
