@@ -29,7 +29,9 @@ def test_a_token_is_found_wherever_it_begins(around: bytes):
     assert tokens_in(around + TOKEN[:-1].encode() + b"." + OTHER.encode()) == set()
 
 
-def test_it_is_found_in_rows_logs_and_what_is_packed_and_other_numbers_are_not(tmp_path: Path):
+def test_it_is_found_in_rows_logs_between_holes_and_in_what_is_packed_and_other_numbers_are_not(
+    tmp_path: Path,
+):
     with sqlite3.connect(tmp_path / "hub.sqlite") as rows:
         rows.execute("create table token (digest text, raw text)")
         rows.execute("insert into token values (?, ?)", (OTHER + OTHER[:16], TOKEN))
@@ -40,7 +42,12 @@ def test_it_is_found_in_rows_logs_and_what_is_packed_and_other_numbers_are_not(t
     with zipfile.ZipFile(tmp_path / "acme.export", "w", zipfile.ZIP_DEFLATED) as export:
         export.writestr("organisation.json", "{}")
         export.writestr("rows/token.jsonl", f'{{"raw": "{TOKEN}"}}\n')
+    with (tmp_path / "holes.bin").open("wb") as file:
+        file.seek(20 * 1024**3 + 7)
+        file.write(TOKEN.encode())
+        file.truncate(40 * 1024**3)
     (tmp_path / "broken.export").write_bytes(b"PK\x03\x04 organisation.json")
     (tmp_path / "other.log").write_text(f"{OTHER} {TOKEN[1:]}\n")
     found = sorted(Path(each.split(":")[0]).name for each in secrets_below(tmp_path))
-    assert found == ["cut.gz (gzip)", "dump.gz (gzip)", "hub.log", "hub.sqlite", "token.jsonl"]
+    packed = ["cut.gz (gzip)", "dump.gz (gzip)", "token.jsonl"]
+    assert found == sorted([*packed, "holes.bin", "hub.log", "hub.sqlite"])

@@ -2,6 +2,7 @@
 
 import gzip
 import mmap
+import os
 import re
 import zipfile
 import zlib
@@ -66,14 +67,28 @@ def secrets_below(folder: Path, known: Iterable[bytes] = ()) -> Iterator[str]:
 
 def _contents(path: Path) -> Iterator[tuple[str, Any]]:
     """The bytes of a file, and of all that is packed in it."""
-    if path.stat().st_size == 0:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        yield str(path), content
-        if content[:2] == b"\x1f\x8b":
-            yield f"{path} (gzip)", _unpacked(path)
-        elif content[:4] == b"PK\x03\x04" and content.find(EXPORTED) >= 0:
-            yield from _members(path)
+    with path.open("rb") as file:
+        for start, end in _extents(file.fileno()):
+            with mmap.mmap(
+                file.fileno(), end - start, access=mmap.ACCESS_READ, offset=start
+            ) as content:
+                yield str(path), content
+                if start == 0 and content[:2] == b"\x1f\x8b":
+                    yield f"{path} (gzip)", _unpacked(path)
+                elif start == 0 and content[:4] == b"PK\x03\x04" and content.find(EXPORTED) >= 0:
+                    yield from _members(path)
+
+
+def _extents(file: int) -> Iterator[tuple[int, int]]:
+    """Where a file has bytes, from page to page: some are gigabytes of holes, and looking makes them pages."""
+    end = 0
+    while True:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError:
+            return
+        end = os.lseek(file, start, os.SEEK_HOLE)
+        yield start - start % mmap.ALLOCATIONGRANULARITY, end
 
 
 def _unpacked(path: Path) -> bytes:
