@@ -37,6 +37,10 @@ class Ours:
         """What writes once, and tells how long it waited."""
         yield self._write
 
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
     def _write(self) -> float:
         began = time.perf_counter()
         with self._database.write() as db:
@@ -96,10 +100,11 @@ def main() -> None:
             took[name].append(whole)
             return wait
 
-        ours, plain = Ours(path), Plain(path)
-        waits = take_turns(
-            {"ours": lambda: longest("ours", ours), "plain": lambda: longest("plain", plain)}
-        )
+        with closing(Ours(path)) as ours:
+            plain = Plain(path)
+            waits = take_turns(
+                {"ours": lambda: longest("ours", ours), "plain": lambda: longest("plain", plain)}
+            )
     whole = {name: sum(values) / len(values) for name, values in took.items()}
     for name, label in (("ours", "hub"), ("plain", "SQLite alone")):
         verdict.show(f"{label}: longest wait", waits[name] * 1000, "ms")

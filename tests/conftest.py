@@ -2,6 +2,7 @@
 
 import gc
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,15 @@ def nothing_keeps_a_secret_in_clear(tmp_path_factory: pytest.TempPathFactory) ->
     yield
     known = (SECRET.encode(), PASSWORD.encode())
     assert list(secrets_below(tmp_path_factory.getbasetemp(), known)) == []
+
+
+@pytest.fixture
+def seed(capsys: pytest.CaptureFixture[str]) -> int:
+    """What all dice of a hunt are thrown by: TORTURE_SEED, or another one each time."""
+    seed = int(os.environ.get("TORTURE_SEED", time.time_ns() % 1_000_000))
+    with capsys.disabled():
+        print(f"\nseed {seed}")
+    return seed
 
 
 @pytest.fixture(scope="session")

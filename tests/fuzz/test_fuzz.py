@@ -54,7 +54,7 @@ def atheris() -> None:
 @pytest.mark.torture
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_fuzzer_finds_nothing(
-    atheris: None, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    atheris: None, name: str, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seconds = int(os.environ.get("FUZZ", SECONDS.get(name, OTHERS)))
     # libFuzzer counts the memory of whoever started it as its own; `timeout` is small.
@@ -62,7 +62,7 @@ def test_a_fuzzer_finds_nothing(
         [
             "timeout", "--kill-after=10", str(seconds + 240),
             sys.executable, "-m", "tests.fuzz.run", name, str(tmp_path / "corpus"),
-            f"-seed={os.environ.get('TORTURE_SEED', '0')}",
+            f"-seed={seed}",
             f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=600", "-max_len=16384",
             f"-artifact_prefix={tmp_path}/", "-print_final_stats=1",
         ],

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from hubrepo.kernel.blobs.services import BlobLeaving
 from tests.support.process import Answer, HubProcess
 from tests.support.uploads import TokenWire, first_admin
 from tests.torture.ledgers import BUSY, NEWEST
 
 FLAGS = ("maintainer", "download", "upload", "delete")
 # What a hub says of bytes whose removal was begun; for two minutes if that process is dead.
-LEAVING = b"the same bytes are just being removed"
+LEAVING = BlobLeaving.message.encode()
 # Some contents come again and again, at several products: what one lets go of another puts.
 SHARED = tuple(f"shared {number}\n".encode() * 5000 for number in range(3))
 IDENTIFIERS = tuple(f"v{number}" for number in range(8))

@@ -23,6 +23,13 @@ from botocore.config import Config
 from hubrepo.kernel.blobs.stores.breaker import AtRest, Breaker
 from hubrepo.kernel.blobs.stores.pyfilesystem import errors
 from hubrepo.kernel.blobs.stores.s3_address import S3Address
+from hubrepo.kernel.blobs.stores.s3_errors import (
+    BehindTheEnd,
+    is_passing,
+    is_silence,
+    plain,
+    translated,
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +49,6 @@ SLOWEST = 256 * 1024
 _SMALL = 256 * 1024
 _AT_ONCE = 0.5
 _PAUSE = 0.1
-_SILENCE = (boto.ConnectTimeoutError, boto.ReadTimeoutError, TimeoutError)
-_BROKEN = (boto.HTTPClientError, boto.IncompleteReadError, boto.ResponseStreamingError)
-_UNKNOWN = (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)
-_FULL = frozenset({
-    "QuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "StorageFull",
-    "XMinioStorageFull", "EntityTooLarge", "ServiceQuotaExceeded",
-})  # fmt: skip
-_STRANGERS = frozenset({
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
-    "AuthorizationHeaderMalformed", "RequestTimeTooSkewed",
-})  # fmt: skip
-_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"})
 
 Result = TypeVar("Result")
 
@@ -125,7 +120,7 @@ class Bucket:
         try:
             self.client = connect(address)
         except (boto.BotoCoreError, ValueError) as error:
-            raise errors.CreateFailed(_plain(f"S3 cannot be set up: {error}"), exc=error) from error
+            raise errors.CreateFailed(plain(f"S3 cannot be set up: {error}"), exc=error) from error
         self._breaker = Breaker()
         self._before = f"{address.prefix}/" if address.prefix else ""
         self._place = {"Bucket": address.bucket}
@@ -185,7 +180,7 @@ class Bucket:
             parameters["IfMatch"] = etag
         try:
             answer = self._ask(key, lambda: self.client.get_object(**parameters))
-        except _BehindTheEnd:
+        except BehindTheEnd:
             entry = self.head(key)
             return Content(None, start, 0, entry.size, "", asked)
         except errors.FileExists as error:
@@ -305,7 +300,7 @@ class Bucket:
         """What to raise for an error that came while the body of an answer was read."""
         if is_silence(error):
             self._breaker.fell_silent()
-        return _translated(key, error)
+        return translated(key, error)
 
     def _at(self, key: str) -> dict[str, Any]:
         return {**self._place, "Key": self._before + key}
@@ -317,7 +312,7 @@ class Bucket:
                 return call()
         except (boto.BotoCoreError, boto.ClientError, AtRest) as error:
             if not (again and is_passing(error) and time.monotonic() - started < _AT_ONCE):
-                raise _translated(key, error) from error
+                raise translated(key, error) from error
         time.sleep(_PAUSE)
         return self._ask(key, call, again=False)
 
@@ -371,80 +366,5 @@ class _Shut:
         return self._read(size)
 
 
-class _BehindTheEnd(errors.OperationFailed):  # type: ignore[misc]  # fs has no types
-    """A range that begins where there is nothing any more."""
-
-
-def is_silence(error: Exception) -> bool:
-    """Whether an answer was waited for in vain, or a body could not be sent on."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, _SILENCE):
-        cause = cause.__context__
-    return cause is not None
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether another try might do better."""
-    if isinstance(error, boto.ClientError):
-        return _status(error) in {500, 502, 503, 504} and _code(error) not in _FULL
-    return isinstance(error, boto.HTTPClientError | boto.ConnectionError)
-
-
 def _condition(*, only_new: bool) -> dict[str, str]:
     return {"IfNoneMatch": "*"} if only_new else {}
-
-
-def _code(error: boto.ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _status(error: boto.ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _plain(sentence: str) -> str:
-    """`fs` reads messages as templates."""
-    return sentence.replace("{", "{{").replace("}", "}}")
-
-
-def _translated(key: str, error: Exception) -> errors.FSError:
-    if isinstance(error, boto.ClientError):
-        return _refusal(key, error)
-    if isinstance(error, AtRest):
-        return errors.RemoteConnectionError(key, exc=error, msg="S3 did not answer a moment ago")
-    if is_silence(error):
-        return errors.OperationTimeout(key, exc=error, msg="S3 does not answer in time")
-    if isinstance(error, _UNKNOWN):
-        return errors.PermissionDenied(key, exc=error, msg=(
-            "there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-            "use another of the usual AWS sources"
-        ))  # fmt: skip
-    if isinstance(error, boto.EndpointConnectionError):
-        return errors.RemoteConnectionError(
-            key, exc=error, msg="S3 cannot be reached at its endpoint"
-        )
-    if isinstance(error, _BROKEN):
-        return errors.RemoteConnectionError(key, exc=error, msg="the connection to S3 broke off")
-    sentence = _plain(f"S3 failed ({type(error).__name__})")
-    return errors.OperationFailed(key, exc=error, msg=sentence)
-
-
-_MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NoSuchVersion"})
-_CHANGED = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict"})
-
-
-def _refusal(key: str, error: boto.ClientError) -> errors.FSError:
-    code, status = _code(error), _status(error)
-    kinds: list[tuple[bool, Any, str]] = [
-        (code in _MISSING, errors.ResourceNotFound, "resource '{path}' not found"),
-        (code in _CHANGED, errors.FileExists, "resource '{path}' exists"),
-        (code in {"InvalidRange", "416"}, _BehindTheEnd, "'{path}' ends before"),
-        (code == "NoSuchBucket", errors.OperationFailed, "the bucket does not exist"),
-        (code in _FULL or status == 507, errors.InsufficientStorage, f"S3 is full ({code})"),
-        (code in _STRANGERS, errors.PermissionDenied, f"S3 refuses the credentials ({code})"),
-        (code in _DENIED, errors.PermissionDenied, f"the credentials may not do that ({code})"),
-    ]  # fmt: skip
-    for applies, kind, sentence in kinds:
-        if applies:
-            return kind(key, exc=error, msg=sentence)
-    return errors.OperationFailed(key, exc=error, msg=_plain(f"S3 answers {status} {code}"))
