@@ -279,9 +279,9 @@ class TestOutages:
         put(far, KEY, b"content" * 100)
         real = ObjectFile._read_some
 
-        def drip(file, _most):
+        def drip(file, _most, seconds):
             time.sleep(0.3)
-            return real(file, 1)
+            return real(file, 1, seconds)
 
         monkeypatch.setattr(ObjectFile, "_read_some", drip)
         with far.open(KEY) as file, fails_in_time():
