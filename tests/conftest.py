@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,14 @@ def seed(capsys: pytest.CaptureFixture[str]) -> int:
     with capsys.disabled():
         print(f"\nseed {seed}")
     return seed
+
+
+@pytest.fixture(scope="module")
+def hangups_are_heard() -> Iterator[None]:
+    """What `nohup` starts ignores them, and so does all that it starts in turn."""
+    usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, usual)
 
 
 @pytest.fixture(scope="session")

@@ -26,15 +26,9 @@ from tests.support.process import PROGRAM, PROJECT, Answer, HubProcess, Wire, fr
 from tests.support.publishers import Publishers, until
 from tests.torture.agreement import check_package
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("hangups_are_heard")]
 
 WORKERS = 2
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hangups_are_heard() -> None:
-    """What `nohup` starts ignores them, and so does all that it starts in turn."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")
