@@ -205,6 +205,8 @@ class _Ceph:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
 
     def _begin(self, *command: str) -> None:
+        # Should the tests be killed, so is it.
+        command = ("setpriv", "--pdeathsig", "KILL", *command)
         with (self.folder / "daemons.log").open("ab") as output:
             self.daemons.append(
                 subprocess.Popen(

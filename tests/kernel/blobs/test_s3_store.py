@@ -287,6 +287,14 @@ class TestOutages:
         with far.open(KEY) as file, fails_in_time():
             file.read()
 
+    def test_a_connection_that_ends_with_the_last_byte_is_no_outage(self, far, wire):
+        wire.answer = (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n"
+            b'ETag: "tag"\r\nLast-Modified: Mon, 30 Nov 2026 12:00:00 GMT\r\n\r\ncontent'
+        )
+        with far.open(KEY) as file:
+            assert file.read() == b"content"
+
     def test_bytes_that_are_taken_drop_by_drop_are_given_up_in_time(self, far, monkeypatch):
         monkeypatch.setattr(bucket, "SLOWEST", 64 * MIB)
         stage = staged(far, bytes(MIB))

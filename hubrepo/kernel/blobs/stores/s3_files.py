@@ -7,7 +7,7 @@ What is written becomes an object when it is closed, and not before. If it is ne
 import io
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from time import monotonic
 from typing import IO, Any, cast
 
@@ -149,17 +149,17 @@ class ObjectFile(io.RawIOBase):
 
     def _read_some(self, most: int, seconds: float) -> bytes:
         """What comes within `seconds`, and at least a byte, unless the body is at its end."""
-        # botocore's stream waits until it has all; what it reads from does not.
+        # botocore's stream waits until it has all; what it reads from does not. The socket lies where
+        # botocore's `set_socket_timeout` finds it, which could not set it back behind the last byte.
         stream, patience = self._body._raw_stream, self._bucket.patience
-        if seconds >= patience:
-            return cast("bytes", stream.read1(most))
-        # As botocore's `set_socket_timeout` finds it, which could not set it back behind the last byte.
         wire = stream._fp.fp.raw._sock
-        wire.settimeout(seconds)
+        wire.settimeout(min(seconds, patience))
         try:
             return cast("bytes", stream.read1(most))
         finally:
-            wire.settimeout(patience)
+            # Behind the last byte it may be closed.
+            with suppress(OSError):
+                wire.settimeout(patience)
 
     def _hang_up(self) -> None:
         body, self._body, self._left = self._body, None, 0
