@@ -149,11 +149,14 @@ class ObjectFile(io.RawIOBase):
 
     def _read_some(self, most: int, seconds: float) -> bytes:
         """What comes within `seconds`, and at least a byte, unless the body is at its end."""
-        # botocore's stream waits until it has all; what it reads from does not. The socket lies where
-        # botocore's `set_socket_timeout` finds it, which could not set it back behind the last byte.
+        # botocore's stream waits until it has all; what it reads from does not.
         stream, patience = self._body._raw_stream, self._bucket.patience
+        if seconds >= patience:
+            return cast("bytes", stream.read1(most))
+        # The socket lies where botocore's `set_socket_timeout` finds it, which could not set it back
+        # behind the last byte.
         wire = stream._fp.fp.raw._sock
-        wire.settimeout(min(seconds, patience))
+        wire.settimeout(seconds)
         try:
             return cast("bytes", stream.read1(most))
         finally:
