@@ -45,7 +45,7 @@ class World:
         path, wanted = case.operation.path, next(self._numbers)
         case.freeze_metadata()
         # Some ask for whatever came to mind; what another answer told may be no name of such a thing.
-        is_sought = wanted % 5 or _is_step(case)
+        is_sought = wanted % 5 or _is_stateful(case)
         if case.path_parameters and not _is_negative(case, ParameterLocation.PATH) and is_sought:
             found = self._found(case.method, path, wanted)
             case.path_parameters = {
@@ -168,7 +168,7 @@ class World:
         return {key: value for key, value in body.items() if is_json or value is not None}
 
 
-def _is_step(case: Any) -> bool:
+def _is_stateful(case: Any) -> bool:
     return case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
 
 

@@ -1,5 +1,6 @@
 """Looking for secrets in clear wherever the tests have left something: logs, databases, copies."""
 
+import errno
 import gzip
 import mmap
 import os
@@ -85,7 +86,9 @@ def _extents(file: int) -> Iterator[tuple[int, int]]:
     while True:
         try:
             start = os.lseek(file, end, os.SEEK_DATA)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # there is no more
+                raise
             return
         end = os.lseek(file, start, os.SEEK_HOLE)
         yield start - start % mmap.ALLOCATIONGRANULARITY, end
