@@ -19,7 +19,7 @@ $(READY): setup.py
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-.PHONY: help serve test lint types imports check backends torture bench clean
+.PHONY: help serve test lint types imports check backends stress bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ serve: $(READY) ## run the hub at http://127.0.0.1:6543; the first start shows a
 	$(BIN)/hubrepo serve $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## run the tests, save for those that take long
-	$(TESTS) -m "not long and not torture"
+	$(TESTS) -m "not long and not stress"
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .
@@ -41,17 +41,17 @@ imports: $(READY) ## check who imports whom
 	$(BIN)/lint-imports
 
 check: lint types imports ## all that must be green before a push: style, types, imports, every test but the hunts
-	$(TESTS) -m "not torture"
+	$(TESTS) -m "not stress"
 
 # What is left out chooses stores and databases itself, never gets as far, or is about what nodes allow.
 OWN_CHOICE := tests/kernel/transfer tests/architecture/test_permission_matrix.py $(foreach each,checking sweeping holds stores s3_store s3_filesystem,tests/kernel/blobs/test_$(each).py) $(wildcard tests/features/*/test_contract_fuzz.py)
 
 backends: $(READY) ## run the tests of the hub on PostgreSQL and S3
-	$(TESTS) --database=postgresql --store=s3 -m "not torture" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py
+	$(TESTS) --database=postgresql --store=s3 -m "not stress" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py
 
-torture: $(READY) backends ## run the long hunts: faults, kills, load, fuzzing, memory; and backends
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "torture and not alone"
-	$(BIN)/pytest -m alone
+stress: $(READY) ## run the long tests: faults, kills, load, fuzzing, memory (SECONDS=, KILLS=, SEED=)
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "stress and not serial"
+	$(BIN)/pytest -m serial
 
 bench: $(READY) ## run every benchmark, each beside what it is compared with
 	@for each in bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done

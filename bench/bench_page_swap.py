@@ -26,7 +26,7 @@ from typing import NamedTuple
 from support import Verdict, folder
 
 from tests.support.process import HubProcess, Wire
-from tests.torture.site import CODINGS, NotWhole, Site, visit
+from tests.stress.site import CODINGS, NotWhole, Site, visit
 
 SITE = Site("docs/guide", files=390, large=10)
 REPUBLISHES = 100

@@ -16,7 +16,7 @@ from support import Verdict, folder, take_turns
 
 from tests.support.archives import package_zip
 from tests.support.process import HubProcess
-from tests.torture.agreement import check_package
+from tests.stress.agreement import check_package
 
 PUBLISHERS = 8
 EACH = 25

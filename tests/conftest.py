@@ -15,6 +15,7 @@ from tests.support.hub import Client, Hub
 from tests.support.leaks import secrets_below
 from tests.support.nginx import missing as nginx_is_missing
 from tests.support.postgres import PASSWORD, Databases, PostgreSQL, missing
+from tests.support.process import HubProcess
 from tests.support.s3 import SECRET, S3Server, ceph_is_missing, credentials
 from tests.support.s3 import ceph as run_ceph
 from tests.support.s3 import moto as run_moto
@@ -69,12 +70,12 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 # Before pytest-xdist reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs Ceph takes its time: it is for `make torture`, and one of its processes.
+    """What needs Ceph takes its time: it is for `make stress`, and one of its processes.
 
     The hunts are begun first: what takes minutes must not be all that is left. With another store or database
     what has neither a hub nor a folder is not asked again.
     """
-    items.sort(key=lambda each: "torture" not in each.path.parts)
+    items.sort(key=lambda each: "stress" not in each.path.parts)
     if config.getoption("--store") != "disk" or config.getoption("--database") != "sqlite":
         same = [each for each in items if not {"hub", "tmp_path"} & set(each.fixturenames)]  # type: ignore[attr-defined]
         config.hook.pytest_deselected(items=same)
@@ -82,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for each in items:
         params = getattr(each, "callspec", None)
         if "ceph" in each.fixturenames or (params and "ceph" in params.params.values()):  # type: ignore[attr-defined]
-            each.add_marker(pytest.mark.torture)
+            each.add_marker(pytest.mark.stress)
             each.add_marker(pytest.mark.xdist_group("ceph"))
 
 
@@ -115,8 +116,8 @@ def nothing_keeps_a_secret_in_clear(tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def seed(capsys: pytest.CaptureFixture[str]) -> int:
-    """What all dice of a hunt are thrown by: TORTURE_SEED, or another one each time."""
-    seed = int(os.environ.get("TORTURE_SEED", time.time_ns() % 1_000_000))
+    """What all dice of a hunt are thrown by: SEED, or another one each time."""
+    seed = int(os.environ.get("SEED", time.time_ns() % 1_000_000))
     with capsys.disabled():
         print(f"\nseed {seed}")
     return seed
@@ -188,6 +189,16 @@ def hub(blobs: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def nothing_is_tried_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test breaks stays broken: commands need not come back to it."""
     monkeypatch.setattr(parallel, "PATIENCE", 0.0)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub in a process of its own, shared by all tests of a worker that do not stop or break it.
+
+    `server.organisation(slug)` makes a tenant for one module or test.
+    """
+    with HubProcess(tmp_path_factory.mktemp("server")) as process:
+        yield process
 
 
 @pytest.fixture

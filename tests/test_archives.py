@@ -90,7 +90,7 @@ def test_there_are_hundreds_of_them_and_no_two_bear_one_name() -> None:
 
 def _param(case: Case) -> object:
     """Ten thousand members take everybody seconds."""
-    return pytest.param(case, id=case.id, marks=[pytest.mark.torture] * (case.id == "crowd-most"))
+    return pytest.param(case, id=case.id, marks=[pytest.mark.stress] * (case.id == "crowd-most"))
 
 
 @pytest.mark.parametrize("case", [_param(case) for case in CASES])

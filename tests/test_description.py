@@ -1,6 +1,6 @@
 """The hub does what its description says, asked by a program that knows nothing else of it.
 
-That is asked in `make torture`. Here the complaints that it can make are tried on hubs that were broken on
+That is asked in `make stress`. Here the complaints that it can make are tried on hubs that were broken on
 purpose.
 """
 

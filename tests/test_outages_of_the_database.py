@@ -20,7 +20,7 @@ from tests.support.archives import package_zip
 from tests.support.hub import Client, Hub
 from tests.support.postgres import PostgreSQL, connected
 from tests.support.process import PROGRAM, Answer, HubProcess
-from tests.torture.agreement import check_package
+from tests.stress.agreement import check_package
 
 pytestmark = pytest.mark.long
 

@@ -1,7 +1,7 @@
 """No string that stands for a path leads out of the hub's folders, or out of an organisation.
 
 Strings of `tests/support/traversal.py` are sent to a hub of its own, as they stand, wherever a URL has a
-parameter; `tests/torture/test_traversal.py` tries hundreds with every view and method.
+parameter; `tests/stress/test_traversal.py` tries hundreds with every view and method.
 """
 
 from collections import Counter

@@ -232,7 +232,7 @@ def compare(comparison: Comparison, view: View, state: str) -> None:
             return
 
 
-@pytest.mark.torture
+@pytest.mark.stress
 def test_nobody_can_tell_whether_another_organisation_has_a_thing(comparison: Comparison):
     for view in views_of(comparison.crowded.hub):
         # What runs the hub tells of all that happens to it.

@@ -1,7 +1,7 @@
-"""The readers of foreign bytes, fuzzed: what they begin with in every build, the hunt in `make torture`.
+"""The readers of foreign bytes, fuzzed: what they begin with in every build, the hunt in `make stress`.
 
 An input that something was found with is kept in `FOUND`, by its target. To look on for longer:
-`FUZZ=600 pytest -m torture tests/fuzz`, or `python -m tests.fuzz.run TARGET FOLDER` until something is
+`FUZZ=600 pytest -m stress tests/fuzz`, or `python -m tests.fuzz.run TARGET FOLDER` until something is
 found.
 """
 
@@ -51,7 +51,7 @@ def atheris() -> None:
         pytest.skip(reason)
 
 
-@pytest.mark.torture
+@pytest.mark.stress
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_fuzzer_finds_nothing(
     atheris: None, name: str, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]

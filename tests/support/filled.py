@@ -48,13 +48,13 @@ DATABASES: dict[str, Maker] = {
     "postgresql": lambda request, _folder: request.getfixturevalue("postgresql").fresh(),
 }
 
-# What `make test` tries, and what is left to `make torture`. Each store is in some pair, and each database:
+# What `make test` tries, and what is left to `make stress`. Each store is in some pair, and each database:
 # what either does wrong shows beside any of the others.
-EVERY_DATABASE = ["sqlite", pytest.param("postgresql", marks=pytest.mark.torture)]
+EVERY_DATABASE = ["sqlite", pytest.param("postgresql", marks=pytest.mark.stress)]
 EVERY_PLACE = [
     pytest.param(("disk", "sqlite"), id="disk+sqlite"),
-    pytest.param(("memory", "postgresql"), id="memory+postgresql", marks=pytest.mark.torture),
-    pytest.param(("s3", "postgresql"), id="s3+postgresql", marks=pytest.mark.torture),
+    pytest.param(("memory", "postgresql"), id="memory+postgresql", marks=pytest.mark.stress),
+    pytest.param(("s3", "postgresql"), id="s3+postgresql", marks=pytest.mark.stress),
 ]
 
 # How many things of each organisation of `fill` can be read.

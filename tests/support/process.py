@@ -21,6 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from click.testing import CliRunner
+
+from hubrepo.cli import main
 from tests.support.leaks import note_token
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -202,13 +205,33 @@ class HubProcess:
             self.process = None
 
     def command(self, *arguments: str) -> str:
-        """What `hubrepo` prints when it is called with these arguments, beside the running hub."""
+        """Run `hubrepo` with these arguments in this process and return what it prints.
+
+        Raises CalledProcessError as `spawn` does.
+        """
+        done = CliRunner(catch_exceptions=False).invoke(
+            main, ["-c", str(self.ini), *arguments], env=dict(self.environ)
+        )
+        if done.exit_code:
+            raise subprocess.CalledProcessError(done.exit_code, arguments, done.stdout, done.stderr)
+        return self._noted(done.stdout)
+
+    def spawn(self, *arguments: str) -> str:
+        """Do the same in a process of its own, as an operator does."""
         done = subprocess.run(
             [*PROGRAM, "-c", str(self.ini), *arguments],
             cwd=self.folder, env=self.environ, check=True, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
-        said = done.stdout.strip()
+        return self._noted(done.stdout)
+
+    @staticmethod
+    def _noted(output: str) -> str:
+        said = output.strip()
         return note_token(said) if _TOKEN.fullmatch(said) else said
+
+    def organisation(self, slug: str) -> str:
+        """Create an organisation and return a key of it."""
+        return self.command("bootstrap-org", "--name", slug, "--slug", slug, "--quiet")
 
     def wire(self, timeout: float = 30) -> "Wire":
         """A connection with the key."""

@@ -9,7 +9,7 @@ from typing import Self
 
 from tests.support.archives import package_zip
 from tests.support.process import Answer, HubProcess, Wire
-from tests.torture.agreement import check_package
+from tests.stress.agreement import check_package
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:

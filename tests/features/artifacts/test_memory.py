@@ -13,7 +13,7 @@ from tests.support.memory import forget_peak, memory
 from tests.support.process import HubProcess
 from tests.support.uploads import MIB, TokenWire, first_admin
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 # MiB beyond what an idle hub needs, as for packages.
 MOST = 64

@@ -22,7 +22,7 @@ MIB = 1024**2
 SMALLEST_PART = 5 * MIB
 
 
-@pytest.mark.torture
+@pytest.mark.stress
 class TestS3FS(FSTestCases, unittest.TestCase):
     """Nothing is left out."""
 

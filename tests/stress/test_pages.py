@@ -16,10 +16,10 @@ from hubrepo.kernel.blobs import Blob
 from hubrepo.kernel.blobs.sweeping import LEAVING_LASTS
 from hubrepo.kernel.db import Database
 from tests.support.process import Answer, HubProcess, Wire
-from tests.torture.owners import KEEP, Crowd, Owner, events_of, publications, roll_back
-from tests.torture.site import CODINGS, NotWhole, Site, overlap, overlaps, visit
+from tests.stress.owners import KEEP, Crowd, Owner, events_of, publications, roll_back
+from tests.stress.site import CODINGS, NotWhole, Site, overlap, overlaps, visit
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 OWNED = (Site("docs"), Site("blog/2026"), Site("blog/2027"), Site("app"))
 KILLS = 12

@@ -12,9 +12,9 @@ import pytest
 
 from tests.support.archives import package_zip
 from tests.support.process import Answer, HubProcess, Wire
-from tests.torture.agreement import check_package
+from tests.stress.agreement import check_package
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 PUBLISHERS = 8
 EACH = 25

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.backends import Backend, DiskAndSQLite, S3AndPostgreSQL
+from tests.stress.backends import Backend, DiskAndSQLite, S3AndPostgreSQL
 
 
 @pytest.fixture(params=["disk+sqlite", "s3+postgresql"])

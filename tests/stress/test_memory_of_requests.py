@@ -17,7 +17,7 @@ from tests.support.process import HubProcess, Wire
 from tests.support.publishers import until
 from tests.support.shapes import SHAPES
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 MIB = 1024 * 1024
 # Beyond what an idle hub needs.

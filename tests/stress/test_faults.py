@@ -17,12 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from hubrepo.kernel.base import HubError
 from tests.support.faults import Faults, Mode, faults_below
 from tests.support.process import Answer
-from tests.torture.agreement import Listed
-from tests.torture.backends import Backend
-from tests.torture.uploaders import Step
-from tests.torture.world import DOCS, PRODUCT, State, World, found_in
+from tests.stress.agreement import Listed
+from tests.stress.backends import Backend
+from tests.stress.uploaders import Step
+from tests.stress.world import DOCS, PRODUCT, State, World, found_in
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 THIRD = 3
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.support.archives import package_zip
 from tests.support.process import Answer, HubProcess, Wire
-from tests.torture.agreement import Listed, check_package
+from tests.stress.agreement import Listed, check_package
 
 JSON = {"Content-Type": "application/json"}
 NEWEST = 2

@@ -1,7 +1,7 @@
 """The hub is killed again and again while clients do everything at once. Nothing acknowledged is lost.
 
 Half of the kills with a disk and SQLite, half with S3 and PostgreSQL; sometimes there are two workers. Two
-hundred in all: `TORTURE_KILLS=100 pytest -m torture tests/torture/test_kills.py`.
+hundred in all: `KILLS=100 pytest -m stress tests/stress/test_kills.py`.
 """
 
 import os
@@ -16,16 +16,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import HubProcess
-from tests.torture.backends import Backend
-from tests.torture.checks import kinds
-from tests.torture.ledgers import Keeper, Packager, Reader
-from tests.torture.owners import KEEP, Crowd, Owner
-from tests.torture.site import Site
-from tests.torture.uploaders import Downloader, Registrar, Tokens, Uploader
+from tests.stress.backends import Backend
+from tests.stress.checks import kinds
+from tests.stress.ledgers import Keeper, Packager, Reader
+from tests.stress.owners import KEEP, Crowd, Owner
+from tests.stress.site import Site
+from tests.stress.uploaders import Downloader, Registrar, Tokens, Uploader
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
-KILLS = int(os.environ.get("TORTURE_KILLS", "25"))
+KILLS = int(os.environ.get("KILLS", "25"))
 SEVERAL = 0.2
 SITES = (Site("docs", files=3), Site("blog/2026", files=3, large=0))
 PACKAGES = ("anvil", "bellows")

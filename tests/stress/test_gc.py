@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import HubProcess, Wire
-from tests.torture.backends import Backend, DiskAndSQLite
-from tests.torture.checks import check
-from tests.torture.ledgers import BUSY, Packager
-from tests.torture.owners import Crowd
-from tests.torture.site import Site, visit
-from tests.torture.uploaders import Tokens, Uploader
+from tests.stress.backends import Backend, DiskAndSQLite
+from tests.stress.checks import check
+from tests.stress.ledgers import BUSY, Packager
+from tests.stress.owners import Crowd
+from tests.stress.site import Site, visit
+from tests.stress.uploaders import Tokens, Uploader
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 # Some of the changes are of other kinds, or are refused while others are busy: 1,000 put bytes or release some.
 COLLECTORS, CHANGES, LEAST = 2, 1300, 1000

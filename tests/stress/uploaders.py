@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from hubrepo.kernel.blobs.services import BlobLeaving
 from tests.support.process import Answer, HubProcess
 from tests.support.uploads import TokenWire, first_admin
-from tests.torture.ledgers import BUSY, NEWEST
+from tests.stress.ledgers import BUSY, NEWEST
 
 FLAGS = ("maintainer", "download", "upload", "delete")
 # What a hub says of bytes whose removal was begun; for two minutes if that process is dead.

@@ -11,7 +11,7 @@ from tests.support.hub import Hub
 from tests.support.intruder import Intruder, holes
 from tests.support.traversal import STRINGS
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 
 def test_no_string_leads_outside_anywhere(

@@ -13,7 +13,7 @@ import pytest
 from tests.support.process import HubProcess
 from tests.support.publishers import Publishers, until
 
-pytestmark = [pytest.mark.torture, pytest.mark.usefixtures("hangups_are_heard")]
+pytestmark = [pytest.mark.stress, pytest.mark.usefixtures("hangups_are_heard")]
 
 WORKERS = 3
 BLOWS = 20

@@ -14,7 +14,7 @@ import pytest
 from tests.support.features import needs_artifacts
 from tests.support.process import PROJECT
 
-pytestmark = [pytest.mark.torture, needs_artifacts]
+pytestmark = [pytest.mark.stress, needs_artifacts]
 
 LINE = '    "hubrepo.features.artifacts",\n'
 FOLDERS = ("hubrepo/features/artifacts/", "tests/features/artifacts/")
@@ -94,7 +94,7 @@ def test_no_test_but_its_own_goes_with_artifacts(without: Path) -> None:
 
 
 def test_the_other_tests_pass_without_artifacts(without: Path) -> None:
-    printed = run(without, "-n", "2", "--dist", "loadgroup", "-m", "not torture", *SHARED)
+    printed = run(without, "-n", "2", "--dist", "loadgroup", "-m", "not stress", *SHARED)
     (passed,) = re.findall(r"(\d+) passed", printed)
     assert int(passed) > 250
     assert printed.count(SKIPPED) <= MOST_SKIPPED

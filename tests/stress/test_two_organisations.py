@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.two_organisations import starter
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 many = settings(
     max_examples=12,

@@ -18,10 +18,10 @@ from tests.support.archives import package_zip
 from tests.support.hub import Hub
 from tests.support.process import Answer, Wire
 from tests.support.uploads import FORM, form
-from tests.torture.agreement import Listed, check_package
-from tests.torture.backends import FolderAndFile, Place
-from tests.torture.site import Site, check_site
-from tests.torture.uploaders import Shelf, checksum, shelf_of
+from tests.stress.agreement import Listed, check_package
+from tests.stress.backends import FolderAndFile, Place
+from tests.stress.site import Site, check_site
+from tests.stress.uploaders import Shelf, checksum, shelf_of
 
 PACKAGE, PRODUCT = "widget", "engine"
 DOCS, OLD = Site("docs", files=4, large=0), Site("old", files=3, large=0)

@@ -20,7 +20,7 @@ from tests.support.filled import make_hub
 from tests.support.hub import Client, Hub
 from tests.support.views import BODIES, View, fresh_name, missing, views_of
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 # Each is asked for once by a sample.
 THINGS = 100

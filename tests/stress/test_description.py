@@ -6,7 +6,7 @@ from tests.support.explorer import Report, explore
 from tests.support.hub import Hub
 
 # One of the processes asks, not each of them.
-pytestmark = [pytest.mark.torture, pytest.mark.xdist_group("description")]
+pytestmark = [pytest.mark.stress, pytest.mark.xdist_group("description")]
 
 SECONDS = 60
 

@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.archives import package_zip
 from tests.support.hub import Hub
-from tests.torture.backends import Backend, Place
-from tests.torture.checks import check
-from tests.torture.site import Site
-from tests.torture.world import NoWire
+from tests.stress.backends import Backend, Place
+from tests.stress.checks import check
+from tests.stress.site import Site
+from tests.stress.world import NoWire
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 ORGANISATIONS, PACKAGES, VERSIONS, PAGES, PUBLICATIONS = 6, 4, 7, 4, 3
 ARTIFACTS = 5

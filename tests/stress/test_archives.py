@@ -14,7 +14,7 @@ from tests.support.hostile.building import Part, Zip, stored
 from tests.support.memory import forget_peak, memory, seconds
 from tests.support.process import Answer, HubProcess, Wire
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 MOST_ABOVE_IDLE = 64.0
 MOST_SECONDS = 1.0

@@ -12,9 +12,9 @@ import pytest
 
 from tests.support.archives import package_zip
 from tests.support.process import HubProcess
-from tests.torture.agreement import Listed, check_package
+from tests.stress.agreement import Listed, check_package
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 PACKAGES = ("anvil", "bellows", "crucible")
 PUBLISHES = 25

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import HubProcess, Wire
-from tests.torture.agreement import Listed, check_package
-from tests.torture.backends import Backend, DiskAndSQLite
-from tests.torture.checks import kinds
-from tests.torture.ledgers import Packager
-from tests.torture.owners import KEEP, Crowd, Owner, events_of
-from tests.torture.site import Site, check_site
+from tests.stress.agreement import Listed, check_package
+from tests.stress.backends import Backend, DiskAndSQLite
+from tests.stress.checks import kinds
+from tests.stress.ledgers import Packager
+from tests.stress.owners import KEEP, Crowd, Owner, events_of
+from tests.stress.site import Site, check_site
 
-pytestmark = pytest.mark.torture
+pytestmark = pytest.mark.stress
 
 BACKUPS = 2
 ANSWERS = 40

@@ -16,7 +16,7 @@ from tests.support.nginx import HUB_HOST, Nginx
 from tests.support.process import HubProcess
 from tests.support.publishers import until
 
-pytestmark = [pytest.mark.torture, pytest.mark.alone, pytest.mark.usefixtures("nginx_is_here")]
+pytestmark = [pytest.mark.stress, pytest.mark.serial, pytest.mark.usefixtures("nginx_is_here")]
 
 OF_EACH_KIND = 300
 SECONDS, CALLERS = 8.0, 3
