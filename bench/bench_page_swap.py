@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 from support import Verdict, folder
 
-from tests.support.process import HubProcess, Wire
 from tests.stress.site import CODINGS, NotWhole, Site, visit
+from tests.support.process import HubProcess, Wire
 
 SITE = Site("docs/guide", files=390, large=10)
 REPUBLISHES = 100

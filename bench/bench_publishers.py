@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from support import Verdict, folder, take_turns
 
+from tests.stress.agreement import check_package
 from tests.support.archives import package_zip
 from tests.support.process import HubProcess
-from tests.stress.agreement import check_package
 
 PUBLISHERS = 8
 EACH = 25

@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import event, make_url, text
 
 from hubrepo.kernel.db import Database
+from tests.stress.agreement import check_package
 from tests.support.archives import package_zip
 from tests.support.hub import Client, Hub
 from tests.support.postgres import PostgreSQL, connected
 from tests.support.process import PROGRAM, Answer, HubProcess
-from tests.stress.agreement import check_package
 
 pytestmark = pytest.mark.long
 

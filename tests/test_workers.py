@@ -21,10 +21,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.stress.agreement import check_package
 from tests.support.archives import package_zip, page_zip
 from tests.support.process import PROGRAM, PROJECT, Answer, HubProcess, Wire, free_port
 from tests.support.publishers import Publishers, until
-from tests.stress.agreement import check_package
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("hangups_are_heard")]
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tests.stress.agreement import Listed, check_package
 from tests.support.archives import package_zip
 from tests.support.process import Answer, HubProcess, Wire
-from tests.stress.agreement import Listed, check_package
 
 JSON = {"Content-Type": "application/json"}
 NEWEST = 2

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.process import Answer, HubProcess, Wire
 from tests.stress.ledgers import BUSY
 from tests.stress.site import Site, check_gone, check_site
+from tests.support.process import Answer, HubProcess, Wire
 
 # The past publications that a hub of theirs keeps of each page.
 KEEP = 3

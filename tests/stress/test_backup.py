@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import HubProcess, Wire
 from tests.stress.agreement import Listed, check_package
 from tests.stress.backends import Backend, DiskAndSQLite
 from tests.stress.checks import kinds
 from tests.stress.ledgers import Packager
 from tests.stress.owners import KEEP, Crowd, Owner, events_of
 from tests.stress.site import Site, check_site
+from tests.support.process import HubProcess, Wire
 
 pytestmark = pytest.mark.stress
 

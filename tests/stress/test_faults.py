@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from hubrepo.kernel.base import HubError
-from tests.support.faults import Faults, Mode, faults_below
-from tests.support.process import Answer
 from tests.stress.agreement import Listed
 from tests.stress.backends import Backend
 from tests.stress.uploaders import Step
 from tests.stress.world import DOCS, PRODUCT, State, World, found_in
+from tests.support.faults import Faults, Mode, faults_below
+from tests.support.process import Answer
 
 pytestmark = pytest.mark.stress
 

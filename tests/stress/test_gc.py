@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import HubProcess, Wire
 from tests.stress.backends import Backend, DiskAndSQLite
 from tests.stress.checks import check
 from tests.stress.ledgers import BUSY, Packager
 from tests.stress.owners import Crowd
 from tests.stress.site import Site, visit
 from tests.stress.uploaders import Tokens, Uploader
+from tests.support.process import HubProcess, Wire
 
 pytestmark = pytest.mark.stress
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.archives import package_zip
-from tests.support.hub import Hub
 from tests.stress.backends import Backend, Place
 from tests.stress.checks import check
 from tests.stress.site import Site
 from tests.stress.world import NoWire
+from tests.support.archives import package_zip
+from tests.support.hub import Hub
 
 pytestmark = pytest.mark.stress
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stress.agreement import Listed, check_package
 from tests.support.archives import package_zip
 from tests.support.process import HubProcess
-from tests.stress.agreement import Listed, check_package
 
 pytestmark = pytest.mark.stress
 

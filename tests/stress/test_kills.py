@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import HubProcess
 from tests.stress.backends import Backend
 from tests.stress.checks import kinds
 from tests.stress.ledgers import Keeper, Packager, Reader
 from tests.stress.owners import KEEP, Crowd, Owner
 from tests.stress.site import Site
 from tests.stress.uploaders import Downloader, Registrar, Tokens, Uploader
+from tests.support.process import HubProcess
 
 pytestmark = pytest.mark.stress
 

@@ -15,9 +15,9 @@ from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import Blob
 from hubrepo.kernel.blobs.sweeping import LEAVING_LASTS
 from hubrepo.kernel.db import Database
-from tests.support.process import Answer, HubProcess, Wire
 from tests.stress.owners import KEEP, Crowd, Owner, events_of, publications, roll_back
 from tests.stress.site import CODINGS, NotWhole, Site, overlap, overlaps, visit
+from tests.support.process import Answer, HubProcess, Wire
 
 pytestmark = pytest.mark.stress
 

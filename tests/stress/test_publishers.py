@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stress.agreement import check_package
 from tests.support.archives import package_zip
 from tests.support.process import Answer, HubProcess, Wire
-from tests.stress.agreement import check_package
 
 pytestmark = pytest.mark.stress
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from hubrepo.kernel.blobs.services import BlobLeaving
+from tests.stress.ledgers import BUSY, NEWEST
 from tests.support.process import Answer, HubProcess
 from tests.support.uploads import TokenWire, first_admin
-from tests.stress.ledgers import BUSY, NEWEST
 
 FLAGS = ("maintainer", "download", "upload", "delete")
 # What a hub says of bytes whose removal was begun; for two minutes if that process is dead.

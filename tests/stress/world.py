@@ -14,14 +14,14 @@ from typing import Any
 from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import Check, Finding, adopt_orphans, hold, key_of, tidy
 from hubrepo.kernel.transfer import Backup
-from tests.support.archives import package_zip
-from tests.support.hub import Hub
-from tests.support.process import Answer, Wire
-from tests.support.uploads import FORM, form
 from tests.stress.agreement import Listed, check_package
 from tests.stress.backends import FolderAndFile, Place
 from tests.stress.site import Site, check_site
 from tests.stress.uploaders import Shelf, checksum, shelf_of
+from tests.support.archives import package_zip
+from tests.support.hub import Hub
+from tests.support.process import Answer, Wire
+from tests.support.uploads import FORM, form
 
 PACKAGE, PRODUCT = "widget", "engine"
 DOCS, OLD = Site("docs", files=4, large=0), Site("old", files=3, large=0)

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from tests.stress.agreement import check_package
 from tests.support.archives import package_zip
 from tests.support.process import Answer, HubProcess, Wire
-from tests.stress.agreement import check_package
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
