@@ -9,22 +9,33 @@ IN_MEMORY := $(if $(FOLDER),PYTEST_DEBUG_TEMPROOT=$(FOLDER))
 TESTS = $(IN_MEMORY) $(BIN)/pytest -n $(PROCESSES) --dist loadgroup
 # Compiled modules are kept: else every process that tests start compiles all of them again.
 unexport PYTHONDONTWRITEBYTECODE
+# What serving needs, and what tests and checks need besides.
+SERVING := .venv/.serving
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 
-$(READY): setup.py
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hubrepo needs Python 3.11 or newer (make PYTHON=python3.11 ...)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo "Installing hubrepo and $(2) into .venv (once, and again when setup.py changes) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.$(1)'
+	@touch $(SERVING)
+endef
+
+$(SERVING): setup.py
+	$(call install,,the libraries that it needs)
+
+$(READY): setup.py
+	$(call install,[dev],all that its tests need: about 500 MB)
 	@touch $@
 
-.PHONY: help serve test lint types imports check backends stress bench clean
+.PHONY: help serve test lint types imports check backends sample stress bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-serve: $(READY) ## run the hub at http://127.0.0.1:6543; the first start shows a key
+serve: $(SERVING) ## run the hub at http://127.0.0.1:6543; the first start shows a key
 	$(BIN)/hubrepo serve $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## run the tests, save for those that take long
@@ -40,18 +51,19 @@ types: $(READY) ## check types
 imports: $(READY) ## check who imports whom
 	$(BIN)/lint-imports
 
-check: lint types imports ## all that must be green before a push: style, types, imports, every test but the hunts
-	$(TESTS) -m "not stress"
+check: lint types imports ## all that must be green before a push: style, types, imports, every test but the long searches
+	$(TESTS) --durations=25 -m "not stress"
 
-# What is left out chooses stores and databases itself, never gets as far, or is about what nodes allow.
-OWN_CHOICE := tests/kernel/transfer tests/architecture/test_permission_matrix.py $(foreach each,checking sweeping holds stores s3_store s3_filesystem,tests/kernel/blobs/test_$(each).py) $(wildcard tests/features/*/test_contract_fuzz.py)
+backends: $(READY) ## run what can differ by database or store on PostgreSQL and S3
+	$(TESTS) --database=postgresql --store=s3 -m "backend and not stress"
 
-backends: $(READY) ## run the tests of the hub on PostgreSQL and S3
-	$(TESTS) --database=postgresql --store=s3 -m "not stress" $(OWN_CHOICE:%=--ignore=%) tests/features tests/kernel tests/architecture tests/test_workers.py
+sample: $(READY) ## run a short, fixed sample of each long search
+	SECONDS=2 KILLS=3 SEED=20261130 $(TESTS) --durations=25 -m "stress and not serial"
 
-stress: $(READY) ## run the long tests: faults, kills, load, fuzzing, memory (SECONDS=, KILLS=, SEED=)
+stress: $(READY) ## run the long searches: faults, kills, load, fuzzing, memory (SECONDS=, KILLS=, SEED=)
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "stress and not serial"
 	$(BIN)/pytest -m serial
+	EXAMPLES=500 $(TESTS) -m hypothesis
 
 bench: $(READY) ## run every benchmark, each beside what it is compared with
 	@for each in bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 HERE = Path(__file__).parent
 
@@ -65,7 +65,8 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
-    packages=find_packages(include=["hubrepo", "hubrepo.*"]),
+    # Folders of migrations are read by Alembic from their path and have no `__init__.py`.
+    packages=find_namespace_packages(include=["hubrepo", "hubrepo.*"], exclude=["*.__pycache__"]),
     include_package_data=True,
     zip_safe=False,
     install_requires=REQUIRES,

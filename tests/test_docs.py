@@ -185,7 +185,7 @@ def test_make_serve_shows_a_line_that_works_when_pasted_and_shows_no_key_again(t
         shutil.copy2(PROJECT / name, tmp_path)
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(BIN)
-    (tmp_path / ".venv" / ".ready").touch()
+    (tmp_path / ".venv" / ".serving").touch()
     port = free_port()
     with serving(tmp_path, "make", "serve", f"PORT={port}", port=port) as log:
         shown = log.read_text()

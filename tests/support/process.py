@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -99,6 +99,7 @@ class HubProcess:
     port: int = field(default_factory=free_port)
     workers: int = 1
     environ: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str | Path] = PROGRAM
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -166,7 +167,7 @@ class HubProcess:
         with ExitStack() as stack:
             output = stack.enter_context(self.log.open("ab")) if log is None else log
             self.process = subprocess.Popen(
-                [*PROGRAM, "-c", str(self.ini), "serve", "--port", str(self.port), *several],
+                [*self.program, "-c", str(self.ini), "serve", "--port", str(self.port), *several],
                 cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         until = time.monotonic() + _PATIENCE
@@ -219,7 +220,7 @@ class HubProcess:
     def spawn(self, *arguments: str) -> str:
         """Do the same in a process of its own, as an operator does."""
         done = subprocess.run(
-            [*PROGRAM, "-c", str(self.ini), *arguments],
+            [*self.program, "-c", str(self.ini), *arguments],
             cwd=self.folder, env=self.environ, check=True, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         return self._noted(done.stdout)

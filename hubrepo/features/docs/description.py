@@ -5,11 +5,13 @@ from hubrepo.kernel.openapi import (
     BAD_KEY,
     CONDITIONS,
     JSON,
+    Answer,
     Description,
     Operation,
     content,
     record,
     ref,
+    refused,
     text,
 )
 
@@ -23,6 +25,15 @@ DESCRIPTION = Description(
     "docs",
     "This description.",
     (
+        Operation(
+            views.show_start,
+            "/",
+            "The start, for people",
+            {
+                303: Answer("The description is at `/docs`.", headers=("Location",)),
+                404: refused("This host serves pages only."),
+            },
+        ),
         Operation(
             views.show_document,
             "/api/openapi.json",

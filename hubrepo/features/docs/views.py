@@ -13,8 +13,10 @@ from pyramid.view import view_config
 
 from hubrepo.features.docs.presenters import STYLE_HASH, page
 from hubrepo.features.docs.resources import DocsResource, OpenAPIResource
+from hubrepo.kernel.base import NotFound
 from hubrepo.kernel.openapi import Document
-from hubrepo.kernel.serving import Representation, respond
+from hubrepo.kernel.serving import Representation, redirect, respond
+from hubrepo.kernel.web import RootResource
 
 # Nothing but the page and its own style: it would work in a place without a network.
 POLICY = (
@@ -42,6 +44,16 @@ def _json_of(document: Document, prefix: str) -> Rendered:
 @lru_cache(maxsize=8)
 def _page_of(document: Document, prefix: str) -> Rendered:
     return _rendered(page(document.at(prefix), prefix).encode())
+
+
+@view_config(context=RootResource, request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def show_start(context: RootResource, request: Any) -> Response:
+    """Redirect to the description. A host that serves only pages has none: NotFound."""
+    try:
+        context["docs"]
+    except KeyError:
+        raise NotFound from None
+    return redirect(f"{request.script_name}/docs", 303)
 
 
 @view_config(context=OpenAPIResource, request_method="GET", permission=NO_PERMISSION_REQUIRED)

@@ -26,7 +26,7 @@ from hubrepo.features.pages.rules import Lead
 from hubrepo.kernel.base import HubError, NotFound, has_many_marks, is_one_line, is_slug, nfc
 from hubrepo.kernel.blobs import BlobMissing, blob_reader
 from hubrepo.kernel.db import Rows
-from hubrepo.kernel.serving import Representation, Sent, respond_extent
+from hubrepo.kernel.serving import Representation, redirect, respond_extent
 from hubrepo.kernel.web import host_of
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ h1 {{ font-size: 1.5rem; }}
 def answer(request: Any, slug: str, path: str) -> Response:
     """The answer to a GET or HEAD of `/pages/<slug>/<path>`. Raises NotFound."""
     if (host := request.registry.pages_host) and host_of(request) != host.name:
-        return _led_to(f"{request.scheme}://{host.address}{request.path_qs}", 308)
+        return redirect(f"{request.scheme}://{host.address}{request.path_qs}", 308)
     # Nothing has a name like that; nor would every database care to be asked.
     if len(path) > request.registry.longest_address or not is_one_line(path):
         raise NotFound
@@ -122,7 +122,7 @@ class _Visit:
     def _add_slash(self) -> Response:
         request = self._request
         query = f"?{request.query_string}" if request.query_string else ""
-        return _led_to(f"{request.path}/{query}", 308)
+        return redirect(f"{request.path}/{query}", 308)
 
     def _follow(self, lead: Lead) -> Response:
         if lead.is_rewrite:
@@ -135,7 +135,7 @@ class _Visit:
         if request.query_string and "?" not in target:
             target, hash_, fragment = target.partition("#")
             target = f"{target}?{request.query_string}{hash_}{fragment}"
-        return _led_to(target, lead.status)
+        return redirect(target, lead.status)
 
     def _missing(self) -> Response:
         file = self._page.files.get(NOT_FOUND)
@@ -166,12 +166,6 @@ class _Visit:
 
 def _digest_of(headers: Mapping[str, str]) -> str:
     return hashlib.sha256(repr(sorted(headers.items())).encode()).hexdigest()[:16]
-
-
-def _led_to(location: str, status: int) -> Response:
-    """A redirect to just what it says: relative, it is right behind any proxy."""
-    headers = [("Location", location), ("Content-Length", "0")]
-    return Sent(status=status, headerlist=headers, app_iter=())
 
 
 def error_page(error: HubError) -> str:

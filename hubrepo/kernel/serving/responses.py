@@ -91,6 +91,12 @@ class Sent(Response):  # type: ignore[misc]  # Pyramid has no types
         return self.app_iter
 
 
+def redirect(location: str, status: int) -> Response:
+    """Return a redirect to `location` as it is spelled: a relative one is right behind any proxy."""
+    headers = [("Location", location), ("Content-Length", "0")]
+    return Sent(status=status, headerlist=headers, app_iter=())
+
+
 class _Bounded:
     """`length` bytes of a file, read by the thread of the request.
 

@@ -24,6 +24,13 @@ _FOREIGN = "the database was written by a newer hub, or by one with other featur
 
 
 def _config(locations: Iterable[Path]) -> Config:
+    """Return Alembic's configuration. Raises Misconfigured where a branch has no migrations."""
+    locations = list(locations)
+    for folder in locations:
+        if not any(folder.glob("[0-9]*.py")):
+            raise Misconfigured(
+                f"there are no migrations in {folder}: the installation is incomplete, install hubrepo again"
+            )
     config = Config()
     config.set_main_option("script_location", str(HERE))
     config.set_main_option("path_separator", "newline")
@@ -35,8 +42,8 @@ def upgrade(
     database: Database, locations: Iterable[Path], revisions: Sequence[str] = ("heads",)
 ) -> None:
     """Create or migrate every table, in one transaction; up to these revisions. Raises Misconfigured."""
-    database.make_folder()
     config = _config(locations)
+    database.make_folder()
     with database.engine.execution_options(writes=True).begin() as connection:
         if connection.dialect.name == "postgresql":
             # Several hubs may start at once; on SQLite the right to write is lock enough. However
