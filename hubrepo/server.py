@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -110,7 +110,7 @@ class Server:
         except ValueError as error:
             raise Misconfigured(f"[server:main] makes no sense: {error}") from None
         for listener in self._listeners():
-            listener.channel_class = partial(Channel, _answer_of(application))
+            listener.channel_class = channel_for(application)
         self._afterwards = _afterwards_of(application)
         adjustments = self._server.adj
         self._timeout = adjustments.asyncore_loop_timeout
@@ -170,6 +170,11 @@ class Server:
                 if not (channel.requests or channel.request or channel.total_outbufs_len):
                     channel.will_close = True
         return bool(channels)
+
+
+def channel_for(application: Any) -> Callable[..., Channel]:
+    """Return what makes the connections of an application's server."""
+    return partial(Channel, _answer_of(application))
 
 
 def _answer_of(application: Any) -> Answer:

@@ -5,7 +5,14 @@ is asked, `{key}` for the stranger's own good key, and `INNER` for a request of 
 something else: it must never be answered for itself.
 """
 
+import re
+import socket
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+
+from tests.support.archives import package_zip
+from tests.support.nginx import HUB_HOST, Nginx
+from tests.support.process import HubProcess, Wire
 
 INNER = b"GET /api/packages/inner HTTP/1.1\r\nHost: {host}\r\n\r\n"
 OLD_INNER = b"GET /api/packages/inner HTTP/1.0\r\n\r\n"
@@ -17,6 +24,13 @@ POST = (
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 EMPTY = b"2\r\n{}\r\n0\r\n\r\n"
 NOTHING = "waits"
+CANARY = "nobody-elses-business"
+# Shows if the connection has ended or is still in step: it has no key and is answered 401, if at all.
+SENTINEL = b"GET /api/organisation HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+# Seconds after which nothing more will come.
+SILENCE = 1.0
+
+_STATUS = re.compile(rb"(?:^|(?<=[\r\n}\]]))HTTP/1\.[01] ([0-9]{3}) ")
 
 
 @dataclass(frozen=True)
@@ -258,3 +272,83 @@ SHAPES = (
     Shape("pipelined-behind-a-length-in-1.0",
         b"GET /_ah/health HTTP/1.0\r\nHost: {host}\r\n\r\n" + INNER, 200, 200, 1),
 )  # fmt: skip
+
+
+def statuses(said: bytes) -> list[int]:
+    """Return the statuses of all answers, the first of which may be of HTTP/0.9 and have none."""
+    return [int(each) for each in _STATUS.findall(said) if each != b"100"]
+
+
+def check(shape: Shape, verdict: int | str, said: bytes, calls: int, expected: int) -> None:
+    """Judge all that was answered to a shape and the sentinel behind it."""
+    answers = statuses(said)
+    told = (shape.name, said[:600])
+    assert (answers[0] if answers else NOTHING) == verdict, told
+    assert all(each < 500 or each in {501, 505} for each in answers), told
+    in_step = answers[shape.requests :] == [401]
+    assert in_step or len(answers) <= shape.requests + 1, told
+    assert calls - in_step == expected, told
+    assert CANARY.encode() not in said, told
+
+
+@dataclass(frozen=True)
+class Door:
+    """A port where requests arrive at a hub, and the key of a stranger to what is kept there."""
+
+    hub: HubProcess
+    port: int
+    host: str
+    stranger: str
+
+    @property
+    def is_behind(self) -> bool:
+        """True if there is a proxy between."""
+        return self.port != self.hub.port
+
+    @property
+    def calls(self) -> int:
+        """Return how often the application was called, this call not counted."""
+        with Wire(self.hub.port) as wire:
+            told = wire.ask("GET", "/_ah/metrics").body.decode()
+        counts = re.findall(r"^hubrepo_request_seconds_count\{.*\} (\S+)$", told, re.MULTILINE)
+        return int(sum(map(float, counts)))
+
+    def send(self, data: bytes, timeout: float) -> bytes:
+        """Return all that is answered to `data` and the sentinel, until nothing comes any more."""
+        said = bytearray()
+        filled = (data + SENTINEL).replace(b"{key}", self.stranger.encode())
+        with socket.create_connection(("127.0.0.1", self.port), 10) as wire:
+            with suppress(OSError):  # It may have heard enough.
+                wire.sendall(filled.replace(b"{host}", self.host.encode()))
+            wire.settimeout(timeout)
+            with suppress(OSError):
+                while heard := wire.recv(65536):
+                    said += heard
+                    wire.settimeout(SILENCE)
+        return bytes(said)
+
+    def try_(self, shape: Shape) -> None:
+        """Send a shape and judge what comes of it."""
+        verdict = shape.nginx if self.is_behind else shape.door
+        before = self.calls
+        said = self.send(shape.data, SILENCE if verdict == NOTHING else 10)
+        expected = shape.calls_behind_nginx if self.is_behind else shape.calls
+        check(shape, verdict, said, self.calls - before - 1, expected)
+        if self.is_behind:
+            # All share the proxy's connections to the hub: one that was out of step would show here.
+            with Wire(self.port, self.hub.key, host=self.host) as wire:
+                for _ in range(3):
+                    names = [each["name"] for each in wire.ask("GET", "/api/packages").json]
+                    assert CANARY in names
+
+
+def doors(hub: HubProcess, stack: ExitStack) -> dict[str, Door]:
+    """Return a hub's own port and that of an nginx before it."""
+    with hub.wire() as wire:
+        assert wire.publish(CANARY, package_zip(CANARY)).status == 201
+    nginx = stack.enter_context(Nginx(hub))
+    strangers = (hub.organisation(f"stranger-{nginx.port}-{number}") for number in (1, 2))
+    return {
+        "door": Door(hub, hub.port, f"127.0.0.1:{hub.port}", next(strangers)),
+        "nginx": Door(hub, nginx.port, HUB_HOST, next(strangers)),
+    }
