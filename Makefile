@@ -30,10 +30,12 @@ $(READY): setup.py
 	$(call install,[dev],all that its tests need: about 500 MB)
 	@touch $@
 
-.PHONY: help serve test lint types imports check backends sample stress bench clean
+.PHONY: help ready serve test lint types imports check backends sample stress bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+ready: $(READY) ## install what tests and checks need
 
 serve: $(SERVING) ## run the hub at http://127.0.0.1:6543; the first start shows a key
 	$(BIN)/hubrepo serve $(if $(PORT),--port $(PORT))
