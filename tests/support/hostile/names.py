@@ -28,6 +28,11 @@ def named(name: str, content: bytes = b"x") -> Part:
     return part if name.isascii() else part.both(flags=UTF8)
 
 
+def marked(name: bytes) -> Part:
+    """A member whose name is told to be in UTF-8."""
+    return Part(name, b"x").both(flags=UTF8)
+
+
 # Refused by both, with the name in front of the reason.
 BAD: Mapping[str, Mapping[str, str]] = {
     LEAVES: {
@@ -192,19 +197,13 @@ OTHERS = {
         ),
     },
     rf"'..\\xc0\\xafx' {NOT_UTF8}": {
-        "name-overlong-utf8: A slash in overlong UTF-8, told to be UTF-8.": (
-            Part(b"..\xc0\xafx", b"x").both(flags=UTF8)
-        ),
+        "name-overlong-utf8: A slash in overlong UTF-8, told to be UTF-8.": marked(b"..\xc0\xafx"),
     },
     rf"'a\\xed\\xa0\\x80' {NOT_UTF8}": {
-        "name-surrogate: Half of a surrogate pair in UTF-8.": (
-            Part(b"a\xed\xa0\x80", b"x").both(flags=UTF8)
-        ),
+        "name-surrogate: Half of a surrogate pair in UTF-8.": marked(b"a\xed\xa0\x80"),
     },
     rf"'caf\\xe9' {NOT_UTF8}": {
-        "name-broken-utf8: A name that is told to be UTF-8, and is not.": (
-            Part(b"caf\xe9", b"x").both(flags=UTF8)
-        ),
+        "name-broken-utf8: A name that is told to be UTF-8, and is not.": marked(b"caf\xe9"),
     },
 }
 UNMARKED = {

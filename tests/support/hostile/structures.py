@@ -97,6 +97,18 @@ LONE_ENDS = {
     "offset": {"offset": 2**62},
     "disk": {"disk": 1},
 }
+LOCATORS = {
+    "elsewhere: A locator that points to another ZIP64 end (CVE-2025-8291).": {"offset": 5},
+    "beyond: A locator that points beyond the file.": {"offset": 2**60},
+    "disk: A locator that points to another disk.": {"disk": 1},
+    "disks: A locator of an archive on many disks.": {"disks": 7},
+}
+ENTRIES = {
+    "signature: An entry that does not begin as one.": {"signature": b"PK\1\3"},
+    "name-longer: An entry whose name reaches beyond the directory.": {"name_length": 60_000},
+    "extra-longer: An entry whose extra field does.": {"extra_length": 60_000},
+    "comment-longer: An entry whose comment does.": {"comment_length": 60_000},
+}
 
 ACCEPTED = {
     "before-script: A script before the archive, whose offsets do not know of it.": beside(
@@ -150,35 +162,11 @@ REFUSED = {
         "directory-padded: Bytes between the last entry and the end record, told as of the"
         " directory.": beside(padding=b"?" * 9),
         "directory-spaced: Bytes between the directory and the end record.": beside(space=b"?" * 9),
-        "directory-signature: An entry that does not begin as one.": Part(
-            b"odd", entry={"signature": b"PK\1\3"}
-        ),
-        "directory-name-longer: An entry whose name reaches beyond the directory.": Part(
-            b"odd", entry={"name_length": 60_000}
-        ),
-        "directory-extra-longer: An entry whose extra field does.": Part(
-            b"odd", entry={"extra_length": 60_000}
-        ),
-        "directory-comment-longer: An entry whose comment does.": Part(
-            b"odd", entry={"comment_length": 60_000}
-        ),
         "backwards: The directory first, and then the members.": (
             lambda: GOOD_FILE[DIRECTORY:] + GOOD_FILE[:DIRECTORY]
         ),
         "head-missing: A file without its first bytes.": lambda: DATA[9:],
         "middle-missing: A file without some bytes in its middle.": lambda: DATA[:40] + DATA[60:],
-        "zip64-locator-elsewhere: A locator that points to another ZIP64 end (CVE-2025-8291).": (
-            beside(is_wide=True, locator={"offset": 5})
-        ),
-        "zip64-locator-beyond: A locator that points beyond the file.": beside(
-            is_wide=True, locator={"offset": 2**60}
-        ),
-        "zip64-locator-disk: A locator that points to another disk.": beside(
-            is_wide=True, locator={"disk": 1}
-        ),
-        "zip64-locator-disks: A locator of an archive on many disks.": beside(
-            is_wide=True, locator={"disks": 7}
-        ),
         "zip64-locator-alone: A locator without a ZIP64 end.": beside(
             space=struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
         ),
@@ -260,3 +248,8 @@ def cases() -> Cases:
         title = f"zip64-only-{key}: A ZIP64 end that lies, alone: {key.replace('-', ' ')}."
         why = HUGE if key == "size-huge" else NOT_A_ZIP
         yield case(title, beside(is_wide=True, end=ONES, end64=fields), why, why)
+    for title, fields in LOCATORS.items():
+        archive = beside(is_wide=True, locator=fields)
+        yield case(f"zip64-locator-{title}", archive, NOT_A_ZIP, NOT_A_ZIP)
+    for title, fields in ENTRIES.items():
+        yield case(f"directory-{title}", Part(b"odd", entry=fields), NOT_A_ZIP, NOT_A_ZIP)
