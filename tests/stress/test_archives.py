@@ -1,7 +1,4 @@
-"""The worst archives, sent to a hub of its own process: what they cost, refused or accepted.
-
-With SECONDS set, each test visits its archives in an order shuffled by the seed until the time is over.
-"""
+"""The worst archives, sent to a hub of its own process: what they cost, refused or accepted."""
 
 import os
 import random
@@ -37,16 +34,11 @@ WORST = [
 
 
 def visited(them: Sequence[Any], seed: int) -> Iterator[Any]:
-    """Yield all of them; with SECONDS set, in an order shuffled by the seed until the time is over."""
-    limit = os.environ.get("SECONDS")
-    if limit is None:
-        yield from them
-        return
-    end = time.monotonic() + float(limit)
+    """Yield them in an order shuffled by the seed, until SECONDS are over or all were visited."""
+    end = time.monotonic() + float(os.environ.get("SECONDS", "inf"))
     for each in random.Random(seed).sample(them, len(them)):
-        yield each
-        if time.monotonic() > end:
-            return
+        if time.monotonic() < end:
+            yield each
 
 
 @dataclass(frozen=True)
