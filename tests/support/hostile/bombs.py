@@ -181,7 +181,7 @@ REFUSED = {
         "bomb-overlapping: Two hundred members that quote one another's headers, and share one kernel"
         " (D. Fifield).": partial(overlapping, 200),
     },
-    f"'zeros' {RATIO}": {"bomb-just: A byte more.": before(Part(b"zeros", bytes(MIB + 1)))},
+    f"'zeros' {RATIO}": {"bomb-just: One byte over 1 MiB.": before(Part(b"zeros", bytes(MIB + 1)))},
     f"the archive has 1000000 members, {MANY}": {
         "crowd-claimed: A directory that claims a million members, and has four.": partial(
             crowd, 1, 1_000_000
@@ -233,7 +233,7 @@ ACCEPTED = {
         nested, 3, 10
     ),
     "bomb-nested-deep: An archive in an archive, thirty times.": partial(nested, 30),
-    "quine-inside: The same as a member, which nobody here opens.": stored(b"quine.zip", quine()),
+    "quine-inside: A quine as a member, which nobody here opens.": stored(b"quine.zip", quine()),
     "crowd-most: Ten thousand members, as many as may be.": partial(crowd, 10_000 - len(GOOD)),
 }
 

@@ -150,7 +150,7 @@ REFUSED = {
         "encrypted-in-the-directory: Encrypted by the directory only.": listed(flags=1),
     },
     "'odd' is compressed by method 99, neither stored nor deflated": {
-        "encrypted-aes-unflagged: The same, without the flag.": packed(TEXT, method=99),
+        "encrypted-aes-unflagged: AES by its method, without the flag.": packed(TEXT, method=99),
     },
     **{
         f"'odd' is compressed by method {method}, neither stored nor deflated": {
@@ -214,7 +214,7 @@ REFUSED = {
         " local header.": replace(
             streamed(b"odd", TEXT), local={"crc": 0, "size": 0, "stored_size": 0}
         ),
-        "zip64-size-lies-locally: The same in the local header.": wide(b"odd", TEXT, local=LYING),
+        "zip64-size-lies-locally: A local header of a terabyte.": wide(b"odd", TEXT, local=LYING),
     },
     "'odd' inflates to more than it claims": {
         "size-less: A size that is too small by one.": ODD.both(size=SIZE - 1),

@@ -207,7 +207,7 @@ OTHERS = {
     },
 }
 UNMARKED = {
-    "name-overlong-unmarked: The same, not told to be UTF-8: code page 437.": (
+    "name-overlong-unmarked: A slash in overlong UTF-8, told to be code page 437.": (
         Part(b"..\xc0\xafx", b"x"),
         "..└»x",
     ),
