@@ -7,13 +7,11 @@ promises.
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 from webob import Request
 
-from hubrepo.features.packages.drafts import Draft
 from hubrepo.features.packages.errors import InvalidPackage
 from hubrepo.features.packages.history import Chapter, Claim, Entry, read_claim, render
 from hubrepo.features.packages.manifest import InvalidManifest, read_manifest, stamp
@@ -36,11 +34,11 @@ from hubrepo.kernel.serving.ranges import (
 from hubrepo.kernel.web.bodies import UploadSettings, read_form
 from tests.support.hostile import CASES, MANIFEST, PAGES
 from tests.support.hostile.building import Part, Zip
+from tests.support.hostile.publishing import NOON, Sheet, package_of, page_of
 from tests.support.walker import walk
 
 Target = Callable[[bytes], None]
 
-NOON = datetime(2026, 3, 4, 12, 30, 58, tzinfo=UTC)
 MIB = 1024**2
 LIMITS = ArchiveLimits(max_members=200, max_expanded=4 * MIB)
 
@@ -67,16 +65,6 @@ class Dice:
     def rest(self) -> bytes:
         """All that is left."""
         return self._file.read()
-
-
-class Sheet(io.BytesIO):
-    """A stage, as far as a draft knows one."""
-
-    def sync(self) -> None:
-        """Nothing to wait for."""
-
-    def discard(self) -> None:
-        """Nothing to forget."""
 
 
 def check_told(refusal: Exception) -> None:
@@ -126,19 +114,18 @@ def by_zipfile(data: bytes) -> Iterator[tuple[str, bytes]]:
 def uploads(data: bytes) -> None:
     """What is taken as a package is served in one form, with its manifest; a page knows all its files."""
     try:
-        draft = Draft(io.BytesIO(data), LIMITS, Sheet)  # type: ignore[arg-type,return-value]
-        stage: Any = draft.finish(7, "# History\n", NOON)
+        served = package_of(data, LIMITS)
     except (InvalidPackage, InvalidManifest):
         pass
     else:
-        members = dict(walk(stage.getvalue()))
-        assert dict(by_zipfile(stage.getvalue())) == members
+        members = dict(walk(served))
+        assert dict(by_zipfile(served)) == members
         assert b"# History\n" in members.values()
     try:
-        bundle = Bundle(io.BytesIO(data), LIMITS, PublishWish("fuzz", None))
+        files = page_of(data, LIMITS, path="fuzz")
     except (InvalidBundle, BadPath):
         return
-    assert all(".." not in each.path.split("/") for each in bundle.entries)
+    assert all(".." not in name.split("/") for name in files)
 
 
 def built(data: bytes) -> None:

@@ -1,18 +1,24 @@
 """The worst archives, sent to a hub of its own process: what they cost, refused or accepted."""
 
+import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.hostile import CASES, GOOD, MANIFEST, PATH, Case
+from tests.support.archives import read_zip
+from tests.support.hostile import CASES, GOOD, MANIFEST, PATH
 from tests.support.hostile.bombs import MIB, crowd, deflated_zeros, nested
 from tests.support.hostile.building import Part, Zip, stored
+from tests.support.hostile.publishing import package_of
 from tests.support.memory import forget_peak, memory, seconds
 from tests.support.process import Answer, HubProcess, Wire
+from tests.support.readers import check_by_others, require_other_readers
 
 pytestmark = pytest.mark.stress
 
@@ -25,6 +31,14 @@ WORST = [
     for case in CASES
     if case.package and case.id.startswith(("bomb", "crowd", "quine", "self", "directory-huge"))
 ]
+
+
+def visited(them: Sequence[Any], seed: int) -> Iterator[Any]:
+    """Yield them in an order shuffled by the seed, until SECONDS are over or all were visited."""
+    end = time.monotonic() + float(os.environ.get("SECONDS", "inf"))
+    for each in random.Random(seed).sample(them, len(them)):
+        if time.monotonic() < end:
+            yield each
 
 
 @dataclass(frozen=True)
@@ -61,13 +75,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         yield hub
 
 
-@pytest.fixture
-def wire(hub: Watched) -> Iterator[Wire]:
-    """A connection to it."""
-    with hub.process.wire(timeout=120) as wire:
-        yield wire
-
-
 def publishing(wire: Wire, data: bytes) -> dict[str, Callable[[], Answer]]:
     """What publishes the archive, as the one and as the other."""
     return {
@@ -76,18 +83,28 @@ def publishing(wire: Wire, data: bytes) -> dict[str, Callable[[], Answer]]:
     }
 
 
-@pytest.mark.parametrize("kind", ["package", "page"])
-@pytest.mark.parametrize("case", WORST, ids=lambda case: case.id)
-def test_a_bomb_is_refused_within_a_second_and_takes_little_memory(
-    hub: Watched, wire: Wire, case: Case, kind: str
-) -> None:
+def costs_of_bombs(hub: Watched, seed: int) -> Iterator[tuple[str, Answer, float, float]]:
+    """Yield the name of each bomb, and what it costs to refuse it, as a package and as a page."""
+    with hub.process.wire(timeout=120) as wire:
+        for case in visited(WORST, seed):
+            for publish in publishing(wire, case.make()).values():
+                yield case.id, *hub.cost(publish)
+
+
+def test_a_bomb_is_refused_and_takes_little_memory(hub: Watched, seed: int) -> None:
+    for name, answer, mib, _ in costs_of_bombs(hub, seed):
+        assert answer.status in {400, 422}, name
+        assert mib <= MOST_ABOVE_IDLE, name
+
+
+@pytest.mark.serial
+def test_a_bomb_is_refused_within_a_second(hub: Watched, seed: int) -> None:
     """A second of the processor: what else the machine does meanwhile is not the archive's cost."""
-    answer, mib, spent = hub.cost(publishing(wire, case.make())[kind])
-    assert answer.status in {400, 422}
-    assert mib <= MOST_ABOVE_IDLE
-    assert spent <= MOST_SECONDS
+    for name, _, _, spent in costs_of_bombs(hub, seed):
+        assert spent <= MOST_SECONDS, name
 
 
+@pytest.mark.serial
 def test_a_million_members_are_refused_by_their_number(tmp_path: Path) -> None:
     data = crowd(1_000_000 - len(GOOD))
     assert len(data) > 90_000_000
@@ -101,6 +118,14 @@ def test_a_million_members_are_refused_by_their_number(tmp_path: Path) -> None:
             assert "the archive has 1000000 members" in answer.json["detail"]
             assert mib <= MOST_ABOVE_IDLE
             assert spent <= MOST_SECONDS  # most of which goes into taking ninety megabytes in
+
+
+def test_other_programs_read_the_same_in_all_that_is_served(tmp_path: Path, seed: int) -> None:
+    require_other_readers()
+    for case in visited([case for case in CASES if case.package is None], seed):
+        served = tmp_path / f"{case.id}.zip"
+        served.write_bytes(package_of(case.make()))
+        check_by_others(served, read_zip(served.read_bytes()))
 
 
 # --- Honest ones, as large as may be ------------------------------------------------------------
@@ -173,18 +198,21 @@ HONEST: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", HONEST)
 def test_what_is_as_large_as_may_be_takes_little_memory(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In a hub that nothing else has stretched."""
-    data = HONEST[name]()
-    assert len(data) <= LIMIT
-    with watched(tmp_path) as fresh, fresh.process.wire(timeout=120) as wire:
-        for kind, publish in publishing(wire, data).items():
-            hub = Watched(fresh.process, memory(fresh.process.pid))
-            answer, mib, spent = hub.cost(publish)
-            with capsys.disabled():
-                print(f"\n{name}, as a {kind}: {mib:.0f} MiB above idle, {spent:.2f} s", end="")
-            assert answer.status == 201, answer.body
-            assert mib <= MOST_ABOVE_IDLE
+    """Each in a hub that nothing else has stretched."""
+    for number, name in enumerate(visited(tuple(HONEST), seed)):
+        data = HONEST[name]()
+        assert len(data) <= LIMIT
+        with (
+            watched(tmp_path / str(number)) as fresh,
+            fresh.process.wire(timeout=120) as wire,
+        ):
+            for kind, publish in publishing(wire, data).items():
+                hub = Watched(fresh.process, memory(fresh.process.pid))
+                answer, mib, spent = hub.cost(publish)
+                with capsys.disabled():
+                    print(f"\n{name}, as a {kind}: {mib:.0f} MiB above idle, {spent:.2f} s", end="")
+                assert answer.status == 201, answer.body
+                assert mib <= MOST_ABOVE_IDLE

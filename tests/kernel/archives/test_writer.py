@@ -1,35 +1,30 @@
-"""What is written is read back by ours, by zipfile and, where there is one, by unzip."""
+"""What is written is read back by ours, and by zipfile."""
 
 import io
-import shutil
-import subprocess
 import zipfile
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hubrepo.kernel.archives import Archive, ArchiveLimits, ArchiveRefused, ArchiveWriter, Member
+from hubrepo.kernel.archives.directory import find_directory
 from hubrepo.kernel.archives.names import check_name, check_together
-from hubrepo.kernel.archives.records import (
-    DEFERRED,
-    ENTRY_FORMAT,
-    LOCAL_FORMAT,
-    UTF8,
-    Entry,
-    LocalHeader,
-    block,
-)
+from hubrepo.kernel.archives.records import UTF8
 from hubrepo.kernel.archives.writer import (
     directory_entry,
     dos_date_and_time,
     end_records,
     local_header,
 )
+from tests.support.readers import require_other_readers, run
+from tests.support.walker import walk
 
+COUNT = 65_600
 NOON = datetime(2026, 3, 4, 12, 30, 58, tzinfo=UTC)
 LIMITS = ArchiveLimits()
 
@@ -71,24 +66,17 @@ def zipped(*members):
     return file.getvalue()
 
 
+KEPT = attrgetter(
+    "date_time", "external_attr", "internal_attr", "create_system", "create_version",
+    "compress_type", "compress_size",
+)  # fmt: skip
+
+
 def told(data):
     """All that zipfile tells of an archive that a rewrite must not change."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
-        return [
-            (
-                each.filename,
-                archive.read(each),
-                each.date_time,
-                each.external_attr,
-                each.internal_attr,
-                each.create_system,
-                each.create_version,
-                each.compress_type,
-                each.compress_size,
-            )
-            for each in archive.infolist()
-        ]
+        return [(each.filename, archive.read(each), *KEPT(each)) for each in archive.infolist()]
 
 
 def stored(data, limits=LIMITS):
@@ -141,53 +129,23 @@ def archives(draw):
 
 
 class TestCopy:
-    @settings(max_examples=200, deadline=None)
     @given(archives(), st.randoms(use_true_random=False))
     def test_a_copy_differs_in_nothing_that_matters(self, data, random):
         copy = copied(data, order=lambda _: random.random())
         assert told(copy) == told(data)
         assert stored(copy) == stored(data)
         opened(copy)
+        assert [tuple(each) for each in walk(copy)] == [each[:2] for each in told(data)]
 
     def test_a_copy_of_a_copy_is_the_same_to_the_byte(self):
         copy = copied(zipped(("a", b"a" * 5000), ("d/", b""), ("é", b"")))
         assert copied(copy) == copy
-
-    def test_the_header_before_a_member_agrees_with_its_entry(self):
-        copy = copied(zipped((zipfile.ZipInfo("a", (2024, 5, 17, 12, 30, 58)), b"a" * 50)))
-        local = LocalHeader._make(LOCAL_FORMAT.unpack_from(copy))
-        entry = Entry._make(ENTRY_FORMAT.unpack_from(copy, copy.index(b"PK\x01\x02")))
-        for field in ("needs", "flags", "method", "time", "date", "crc", "stored_size", "size"):
-            assert getattr(local, field) == getattr(entry, field), field
-
-    def test_bytes_around_the_archive_and_its_comment_are_dropped(self):
-        data = zipped(("a", b"a"))
-        copy = copied(b"#!/bin/sh\n" + data + b"\n\n")
-        assert copy == copied(data)
-        assert copy.startswith(b"PK")
-        assert b"is dropped" not in copy
-
-    def test_extra_fields_go(self):
-        info = zipfile.ZipInfo("a")
-        info.extra = block(0x5455, b"\1abcd") + block(0xCAFE, b"secret")
-        copy = copied(zipped((info, b"a")))
-        with zipfile.ZipFile(io.BytesIO(copy)) as archive:
-            assert archive.infolist()[0].extra == b""
-        assert b"abcd" not in copy
-        assert b"secret" not in copy
 
     def test_a_mode_keeps_its_permissions_only(self):
         info = zipfile.ZipInfo("a")
         info.external_attr = 0o106751 << 16
         (member,) = opened(copied(zipped((info, b"")))).members
         assert member.mode == 0o100751
-
-    def test_a_member_needs_what_every_reader_can_do(self):
-        source = zipped(("a", b"a"))
-        local = source.replace(b"PK\3\4\x14", b"PK\3\4\x3f")
-        copy = copied(local.replace(b"PK\1\2\x14\3\x14", b"PK\1\2\x14\3\x3f"))
-        with zipfile.ZipFile(io.BytesIO(copy)) as archive:
-            assert archive.infolist()[0].extract_version == 20
 
     def test_a_name_and_a_comment_in_code_page_437_are_told_in_utf8(self):
         info = zipfile.ZipInfo("caXe")
@@ -197,15 +155,6 @@ class TestCopy:
             (info,) = archive.infolist()
         assert (info.filename, info.comment) == ("café", "café".encode())
         assert info.flag_bits & UTF8
-
-    def test_sizes_behind_the_data_move_to_the_header(self):
-        pipe = Pipe()
-        with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("a", b"streamed" * 100)
-        with zipfile.ZipFile(io.BytesIO(copied(pipe.getvalue()))) as archive:
-            (info,) = archive.infolist()
-            assert not info.flag_bits & DEFERRED
-        assert b"PK\x07\x08" not in copied(pipe.getvalue())
 
     def test_members_beyond_4_gib_are_written_and_read(self, tmp_path):
         huge, small = 5 * 1024**3, 10
@@ -327,46 +276,21 @@ class TestFinish:
         assert told(digest.seen)[0][:2] == ("a", b"a" * 1000)
 
 
-COUNT = 65_600
-
-
-@pytest.fixture(scope="module")
-def crowded(tmp_path_factory):
-    """The path of a written archive with more members than 16 bits count, and other oddities."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("d/", b"")
-        archive.writestr("d/é.txt", b"text" * 1000, zipfile.ZIP_DEFLATED)
-        with archive.open("wide", "w", force_zip64=True) as wide:
-            wide.write(b"wide")
-        for number in range(COUNT):
-            archive.writestr(f"many/{number}", b"")
-    source = Archive.read_from(file, ArchiveLimits(max_members=70_000))
-    path = tmp_path_factory.mktemp("crowded") / "written.zip"
-    with path.open("wb") as sink:
-        writer = ArchiveWriter(sink)
-        for member in source.members:
-            writer.copy(source, member)
-        writer.add("package.toml", b"[package]\n", modified=NOON)
-        writer.finish(["package.toml", *(member.name for member in source.members)])
-    return path
-
-
 @pytest.mark.long
-class TestCrowded:
-    def test_is_read_back_in_order(self, crowded):
-        with crowded.open("rb") as file, zipfile.ZipFile(file) as archive:
-            ours = Archive.read_from(file, ArchiveLimits(max_members=70_000))
-            names = [member.name for member in ours.members]
-            assert names == archive.namelist()
-            assert (names[0], names[-1]) == ("package.toml", f"many/{COUNT - 1}")
-            assert len(names) == COUNT + 4
-
-    @pytest.mark.parametrize("program", [["unzip", "-tqq"], ["bsdtar", "-tf"]])
-    def test_other_programs_find_nothing_wrong(self, crowded, program):
-        if not shutil.which(program[0]):
-            pytest.skip(f"there is no {program[0]}")
-        done = subprocess.run(
-            [*program, crowded], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
+def test_more_members_than_16_bits_count_are_written_as_other_programs_read_them(tmp_path):
+    source = opened(zipped(("d/", b""), ("d/é.txt", b"text" * 1000), ("many", b"")))
+    folder, text, empty = source.members
+    path = tmp_path / "written.zip"
+    with path.open("w+b") as sink:
+        writer = ArchiveWriter(sink)
+        for member in (folder, text, *(replace(empty, name=f"{n}") for n in range(COUNT))):
+            writer.copy(source, member)
+        writer.add("first", b"first", modified=NOON)
+        expected = ["first", "d/", "d/é.txt", *map(str, range(COUNT))]
+        writer.finish(expected)
+        assert find_directory(sink, replace(LIMITS, max_members=70_000)).members == len(expected)
+        with zipfile.ZipFile(sink) as theirs:
+            assert theirs.namelist() == expected
+    require_other_readers()
+    run("unzip", "-tqq", str(path))
+    run("bsdtar", "-tf", str(path))

@@ -4,22 +4,22 @@ import random
 import struct
 import zlib
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 
 from tests.support.hostile.building import Part, Zip, deflated, stored
 from tests.support.hostile.cases import (
     GOOD,
     MANIFEST,
+    NO_MANIFEST,
+    NO_PAGES,
     NOT_A_ZIP,
     TOO_LARGE,
-    Case,
     Cases,
     accepted,
     before,
     beside,
-    built,
-    lazily,
+    case,
     refused,
 )
 from tests.support.hostile.quine import quine
@@ -28,7 +28,6 @@ MIB = 1024**2
 RATIO = "expands beyond the limit of 200 times its stored size (hubrepo.archives.max_ratio)"
 TOGETHER = "expands beyond the limit of 1073741824 bytes (hubrepo.archives.max_expanded)"
 MANY = "more than the limit of 10000 (hubrepo.archives.max_members)"
-PLACE = 10_000
 
 
 @cache
@@ -117,13 +116,7 @@ def one_header_for_all(count: int) -> bytes:
 
 def accented(count: int, marks: int) -> bytes:
     """Names with accents in the order that takes longest to normalise."""
-    accents = (
-        "\u0345" * (marks // 5)
-        + "\u0301" * (marks // 5)
-        + "\u0323" * (marks // 5)
-        + "\u0321" * (marks // 5)
-        + "\u0338" * (marks // 5)
-    )
+    accents = "".join(mark * (marks // 5) for mark in "\u0345\u0301\u0323\u0321\u0338")
     names = (f"{number:04}{accents}".encode() for number in range(count))
     parts = tuple(stored(name).both(flags=1 << 11) for name in names)
     return Zip((*GOOD, *parts)).build()
@@ -143,212 +136,143 @@ def manifest_of(size: int) -> bytes:
     return Zip((Part(b"package.toml", text[:size]), *GOOD[1:])).build()
 
 
-def _bombs() -> Cases:
-    yield refused(
-        "bomb-ratio",
-        "Fifty megabytes of zeros in fifty kilobytes.",
-        lazily(bomb, 50 * MIB),
-        f"'bomb' {RATIO}",
-    )
-    yield refused(
-        "bomb-claims-less",
-        "The same, and it claims a kilobyte.",
-        lambda: bomb(50 * MIB, size=1024),
-        "'bomb' inflates to more than it claims",
-    )
-    yield refused(
-        "bomb-claims-nothing",
-        "The same, and it claims to be empty.",
-        lambda: bomb(50 * MIB, size=0),
-        "'bomb' inflates to more than it claims",
-    )
-    yield refused(
-        "bomb-claims-the-most",
-        "The same, and it claims as much as may be for its size.",
-        lambda: bomb(50 * MIB, size=200 * 50_000),
-        "'bomb' inflates to more than it claims",
-    )
-    yield refused(
-        "bomb-claims-a-terabyte",
-        "A member that claims more than the format can tell without ZIP64.",
-        lambda: bomb(2 * MIB, size=2**32 - 2),
-        f"'bomb' {TOGETHER}",
-    )
-    yield refused(
-        "bomb-many", "Eleven hundred members of a megabyte each.", _many, f"'{1024:04}' {TOGETHER}"
-    )
-    yield refused(
-        "bomb-many-alike",
-        "A member for each entry, all of them the same bytes: one name, one place.",
-        lazily(one_for_all, 1000),
-        "'0001' bears another name in its local header",
-    )
-    yield refused(
-        "bomb-overlapping",
-        "Two hundred members that quote one another's headers, and share one kernel (D. Fifield).",
-        lazily(overlapping, 200),
-        "'0001' overlaps '0000'",
-    )
-    yield accepted(
-        "bomb-small",
-        "A megabyte of zeros: small enough to be as compressible as it likes.",
-        before(Part(b"zeros", bytes(MIB))),
-        ("zeros", bytes(MIB)),
-    )
-    yield refused(
-        "bomb-just", "A byte more.", before(Part(b"zeros", bytes(MIB + 1))), f"'zeros' {RATIO}"
-    )
-    yield Case(
-        "bomb-nested",
-        "Archives in archives, which nobody here opens: ten in each of ten.",
-        lazily(nested, 3, 10),
-        None,
-        None,
-    )
-    yield Case(
-        "bomb-nested-deep",
-        "An archive in an archive, thirty times.",
-        lazily(nested, 30),
-        None,
-        None,
-    )
-    yield refused(
-        "quine",
-        "An archive whose member is that archive, to the last bit: who opens archives in archives never ends.",
-        quine,
-        "missing `package.toml` file",
-        "missing top-level `pages.toml`",
-    )
-    yield accepted(
-        "quine-inside",
-        "The same as a member, which nobody here opens.",
-        lazily(_with_quine),
-        ("quine.zip", quine()),
-    )
-    yield refused(
-        "self-similar",
-        "An archive that holds one like it, forty times over.",
-        self_similar,
-        "missing `package.toml` file",
-        "missing top-level `pages.toml`",
-    )
-
-
-def _with_quine() -> bytes:
-    return beside(stored(b"quine.zip", quine())).build()
-
-
-def _many() -> bytes:
-    data = deflated(bytes(MIB), 9)
-    crc = zlib.crc32(bytes(MIB))
-    parts = (Part(b"%04d" % number, stored=data).both(size=MIB, crc=crc) for number in range(1100))
+def many() -> bytes:
+    """Eleven hundred members of a megabyte each."""
+    zeros, crc = deflated(bytes(MIB), 9), zlib.crc32(bytes(MIB))
+    parts = (Part(b"%04d" % number, stored=zeros).both(size=MIB, crc=crc) for number in range(1100))
     return before(*parts).build()
 
 
-def _crowds() -> Cases:
-    yield refused(
-        "crowd-claimed",
-        "A directory that claims a million members, and has four.",
-        lazily(crowd, 1, 1_000_000),
-        f"the archive has 1000000 members, {MANY}",
-    )
-    yield refused(
-        "crowd-claimed-most",
-        "A directory that claims more members than there are atoms to store them.",
-        lazily(crowd, 1, 2**63),
-        f"the archive has {2**63} members, {MANY}",
-    )
-    yield refused(
-        "crowd-denied",
-        "A directory of a hundred members that claims four.",
-        lazily(crowd, 97, 4),
-        NOT_A_ZIP,
-    )
-    yield accepted(
-        "crowd-most", "Ten thousand members, as many as may be.", lazily(crowd, 10_000 - len(GOOD))
-    )
-    yield refused(
-        "crowd",
-        "Ten thousand and one.",
-        lazily(crowd, 10_001 - len(GOOD)),
-        f"the archive has 10001 members, {MANY}",
-    )
-    yield refused(
-        "crowd-beyond-16-bits",
-        "More members than 16 bits count.",
-        lazily(crowd, 66_000 - len(GOOD)),
-        f"the archive has 66000 members, {MANY}",
-    )
-    yield refused(
-        "crowd-too-large",
-        "Eighty megabytes, as a million members take: nobody looks into them.",
-        lazily(_sparse, 80 * MIB),
-        TOO_LARGE,
-        TOO_LARGE,
-    )
-    yield refused(
-        "crowd-of-one",
-        "Eight thousand entries of one member with a huge header.",
-        lazily(one_header_for_all, 8000),
-        "'x' lies where other members do",
-    )
-    yield refused(
-        "crowd-of-accents",
-        "Names that take seconds to normalise.",
-        lazily(accented, 4000, 480),
-        f"'0000{chr(0x345) * 96}{chr(0x301) * 20}…' has more than 30 accents in a row",
-    )
-    title = f"# Package History: h{(chr(0x301) + chr(0x323)) * 200_000}"
-    history = f"{title}\n## Versions\n### Version 1\n".encode()
-    yield Case(
-        "history-of-accents",
-        "A history whose package has a name that takes minutes to normalise. It is written anew.",
-        beside(stored(b"HISTORY.md", history)).build,
-        None,
-        None,
-        shown=(("HISTORY.md", history),),
-    )
-    yield refused(
-        "crowd-of-shadows",
-        "Four thousand names a hundred folders deep.",
-        lazily(_deep, 4000),
-        f"'0000{'/d' * 58}…' has a path longer than the limit of 64 segments (hubrepo.archives.max_depth)",
-    )
-    yield refused(
-        "directory-huge",
-        "A directory of twenty megabytes, told by its end record.",
-        beside(end={"size": 20 * MIB}),
-        "the archive's directory is larger than 16777216 bytes",
-    )
-    yield refused(
-        "manifest-largest",
-        "A manifest of 256 KiB, and one byte more.",
-        lazily(manifest_of, 256 * 1024 + 1),
-        "`package.toml` must not exceed 256 KiB",
-        "",
-    )
-    yield refused(
-        "manifest-beyond",
-        "A manifest that nobody would read.",
-        lazily(manifest_of, MIB + 1),
-        "'package.toml' is larger than 1048576 bytes",
-        "",
-    )
-
-
-def _sparse(size: int) -> bytes:
+def sparse(size: int) -> bytes:
+    """So many zeros before a small archive."""
     return beside(before=bytes(size)).build()
 
 
-def _deep(count: int) -> bytes:
+def deep(count: int) -> bytes:
+    """Names a hundred folders deep."""
     return beside(*(stored(b"%04d" % number + b"/d" * 100) for number in range(count))).build()
 
 
+REFUSED = {
+    f"'bomb' {RATIO}": {
+        "bomb-ratio: Fifty megabytes of zeros in fifty kilobytes.": partial(bomb, 50 * MIB),
+    },
+    "'bomb' inflates to more than it claims": {
+        "bomb-claims-less: The same, and it claims a kilobyte.": partial(bomb, 50 * MIB, size=1024),
+        "bomb-claims-nothing: The same, and it claims to be empty.": partial(
+            bomb, 50 * MIB, size=0
+        ),
+        "bomb-claims-the-most: The same, and it claims as much as may be for its size.": partial(
+            bomb, 50 * MIB, size=200 * 50_000
+        ),
+    },
+    f"'bomb' {TOGETHER}": {
+        "bomb-claims-a-terabyte: A member that claims more than the format can tell without ZIP64.": (
+            partial(bomb, 2 * MIB, size=2**32 - 2)
+        ),
+    },
+    f"'1024' {TOGETHER}": {"bomb-many: Eleven hundred members of a megabyte each.": many},
+    "'0001' bears another name in its local header": {
+        "bomb-many-alike: A member for each entry, all of them the same bytes: one name, one place.": (
+            partial(one_for_all, 1000)
+        ),
+    },
+    "'0001' overlaps '0000'": {
+        "bomb-overlapping: Two hundred members that quote one another's headers, and share one kernel"
+        " (D. Fifield).": partial(overlapping, 200),
+    },
+    f"'zeros' {RATIO}": {"bomb-just: One byte over 1 MiB.": before(Part(b"zeros", bytes(MIB + 1)))},
+    f"the archive has 1000000 members, {MANY}": {
+        "crowd-claimed: A directory that claims a million members, and has four.": partial(
+            crowd, 1, 1_000_000
+        ),
+    },
+    f"the archive has {2**63} members, {MANY}": {
+        "crowd-claimed-most: A directory that claims more members than there are atoms to store"
+        " them.": partial(crowd, 1, 2**63),
+    },
+    NOT_A_ZIP: {
+        "crowd-denied: A directory of a hundred members that claims four.": partial(crowd, 97, 4),
+    },
+    f"the archive has 10001 members, {MANY}": {
+        "crowd: Ten thousand and one.": partial(crowd, 10_001 - len(GOOD)),
+    },
+    f"the archive has 66000 members, {MANY}": {
+        "crowd-beyond-16-bits: More members than 16 bits count.": partial(
+            crowd, 66_000 - len(GOOD)
+        ),
+    },
+    TOO_LARGE: {
+        "crowd-too-large: Eighty megabytes, as a million members take: nobody looks into them.": (
+            partial(sparse, 80 * MIB)
+        ),
+    },
+    "'x' lies where other members do": {
+        "crowd-of-one: Eight thousand entries of one member with a huge header.": partial(
+            one_header_for_all, 8000
+        ),
+    },
+    f"'0000{chr(0x345) * 96}{chr(0x301) * 20}…' has more than 30 accents in a row": {
+        "crowd-of-accents: Names that take seconds to normalise.": partial(accented, 4000, 480),
+    },
+    f"'0000{'/d' * 58}…' has a path longer than the limit of 64 segments (hubrepo.archives.max_depth)": {
+        "crowd-of-shadows: Four thousand names a hundred folders deep.": partial(deep, 4000),
+    },
+    "the archive's directory is larger than 16777216 bytes": {
+        "directory-huge: A directory of twenty megabytes, told by its end record.": beside(
+            end={"size": 20 * MIB}
+        ),
+    },
+}
+
+ACCEPTED = {
+    "bomb-small: A megabyte of zeros: small enough to be as compressible as it likes.": before(
+        Part(b"zeros", bytes(MIB))
+    ),
+    "bomb-nested: Archives in archives, which nobody here opens: ten in each of ten.": partial(
+        nested, 3, 10
+    ),
+    "bomb-nested-deep: An archive in an archive, thirty times.": partial(nested, 30),
+    "quine-inside: A quine as a member, which nobody here opens.": stored(b"quine.zip", quine()),
+    "crowd-most: Ten thousand members, as many as may be.": partial(crowd, 10_000 - len(GOOD)),
+}
+
+ACCENTS = f"# Package History: h{(chr(0x301) + chr(0x323)) * 200_000}"
+HISTORY = f"{ACCENTS}\n## Versions\n### Version 1\n".encode()
+
+# What becomes of them as a package, and as a page.
+OTHERS = {
+    "quine: An archive whose member is that archive, to the last bit: who opens archives in archives"
+    " never ends.": (quine, NO_MANIFEST, NO_PAGES),
+    "self-similar: An archive that holds one like it, forty times over.": (
+        self_similar,
+        NO_MANIFEST,
+        NO_PAGES,
+    ),
+    "manifest-largest: A manifest of 256 KiB, and one byte more.": (
+        partial(manifest_of, 256 * 1024 + 1),
+        "`package.toml` must not exceed 256 KiB",
+        None,
+    ),
+    "manifest-beyond: A manifest that nobody would read.": (
+        partial(manifest_of, MIB + 1),
+        "'package.toml' is larger than 1048576 bytes",
+        None,
+    ),
+}
+
+
 def cases() -> Cases:
-    """All of them."""
-    for case in (*_bombs(), *_crowds()):
-        # What is wrong with a package's manifest is nothing to a page.
-        yield replace(case, page=None) if case.page == "" else case
-
-
-__all__ = ["built", "cases"]
+    """Yield all of them."""
+    yield from refused(REFUSED)
+    yield from accepted(ACCEPTED)
+    for title, (make, package, page) in OTHERS.items():
+        yield case(title, make, package, page)
+    yield case(
+        "history-of-accents: A history whose package has a name that takes minutes to normalise. It is"
+        " written anew.",
+        beside(stored(b"HISTORY.md", HISTORY)),
+        None,
+        None,
+        shown={"HISTORY.md": HISTORY},
+    )

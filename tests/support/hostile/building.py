@@ -6,29 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hubrepo.kernel.archives.records import (
-    DEFERRED,
-    DEFLATED,
-    END64_FORMAT,
-    END64_SIGNATURE,
-    END_FORMAT,
-    END_SIGNATURE,
-    ENTRY_FORMAT,
-    ENTRY_SIGNATURE,
-    LOCAL_FORMAT,
-    LOCAL_SIGNATURE,
-    LOCATOR_FORMAT,
-    LOCATOR_SIGNATURE,
-    MOST_32,
-    STORED,
-    ZIP64,
-    End64Record,
-    EndRecord,
-    Entry,
-    LocalHeader,
-    Locator,
-    block,
-)
+from hubrepo.kernel.archives import records
+from hubrepo.kernel.archives.records import DEFERRED, DEFLATED, MOST_32, STORED, ZIP64, block
 
 Fields = Mapping[str, Any]
 
@@ -90,21 +69,21 @@ class Part:
         """Its local header."""
         name = self.name if self.local_name is None else self.local_name
         extra = self.extra if self.local_extra is None else self.local_extra
-        truth = LocalHeader(
-            LOCAL_SIGNATURE, 20, 0, self.method, TIME, DATE,
+        truth = records.LocalHeader(
+            records.LOCAL_SIGNATURE, 20, 0, self.method, TIME, DATE,
             zlib.crc32(self.content), len(self.data), len(self.content), len(name), len(extra),
         )  # fmt: skip
-        return LOCAL_FORMAT.pack(*truth._replace(**self.local)) + name + extra
+        return records.LOCAL_FORMAT.pack(*truth._replace(**self.local)) + name + extra
 
     def line(self, at: int) -> bytes:
         """Its entry in the directory."""
-        truth = Entry(
-            ENTRY_SIGNATURE, UNIX, 20, 0, self.method, TIME, DATE,
+        truth = records.Entry(
+            records.ENTRY_SIGNATURE, UNIX, 20, 0, self.method, TIME, DATE,
             zlib.crc32(self.content), len(self.data), len(self.content),
             len(self.name), len(self.extra), len(self.comment),
             0, 0, 0o040755 << 16 | 0x10 if self.name.endswith(b"/") else FILE, at,
         )  # fmt: skip
-        told = ENTRY_FORMAT.pack(*truth._replace(**self.entry))
+        told = records.ENTRY_FORMAT.pack(*truth._replace(**self.entry))
         return told + self.name + self.extra + self.comment
 
 
@@ -168,10 +147,10 @@ class Zip:
         numbers = (len(lines), len(lines), size, start - shift)
         if self.is_wide:
             at = len(file) - shift
-            end64 = End64Record(END64_SIGNATURE, 44, UNIX, 45, 0, 0, *numbers)
-            file += END64_FORMAT.pack(*end64._replace(**self.end64))
-            locator = Locator(LOCATOR_SIGNATURE, 0, at, 1)
-            file += LOCATOR_FORMAT.pack(*locator._replace(**self.locator))
-        end = EndRecord(END_SIGNATURE, 0, 0, *numbers, len(self.comment))
-        file += END_FORMAT.pack(*end._replace(**self.end)) + self.comment + self.after
+            end64 = records.End64Record(records.END64_SIGNATURE, 44, UNIX, 45, 0, 0, *numbers)
+            file += records.END64_FORMAT.pack(*end64._replace(**self.end64))
+            locator = records.Locator(records.LOCATOR_SIGNATURE, 0, at, 1)
+            file += records.LOCATOR_FORMAT.pack(*locator._replace(**self.locator))
+        end = records.EndRecord(records.END_SIGNATURE, 0, 0, *numbers, len(self.comment))
+        file += records.END_FORMAT.pack(*end._replace(**self.end)) + self.comment + self.after
         return bytes(file)

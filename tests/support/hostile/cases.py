@@ -1,8 +1,10 @@
-"""What a case is: an archive, a sentence about it, and what becomes of it as a package and as a page."""
+"""Cases: an archive, a sentence about it, and what becomes of it as a package and as a page.
 
-from collections.abc import Callable, Iterator
+The modules beside this one list them in tables of reason → "id: sentence" → archive.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from tests.support.hostile.building import Part, Zip
@@ -17,15 +19,21 @@ GOOD = (Part(b"package.toml", MANIFEST), Part(b"pages.toml", PAGES), Part(b"inde
 
 NOT_A_ZIP = "file is not a valid ZIP"
 MORE = "the file holds more than the archive's directory tells of"
+NO_MANIFEST, NO_PAGES = "missing `package.toml` file", "missing top-level `pages.toml`"
 TOO_LARGE = "File size must not exceed 10 MB."
+
+# A part is put behind the good files.
+Archive = Part | Zip | Callable[[], bytes]
+Table = Mapping[str, Archive]
+Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
 class Case:
-    """`make` makes the archive. `package` and `page` say why it is refused, None where it is not.
+    """An archive, which `make` makes. `package` and `page` say why it is refused, None where it is not.
 
-    `held` is what an accepted one holds besides the good files, by name; `shown`, where a page has
-    other names for them.
+    `held` is what an accepted package holds besides the good files, and `shown` the same of a page; None
+    where nobody looks.
     """
 
     id: str
@@ -33,43 +41,42 @@ class Case:
     make: Callable[[], bytes]
     package: str | None
     page: str | None
-    held: tuple[tuple[str, bytes], ...] = ()
-    shown: tuple[tuple[str, bytes], ...] | None = None
-
-    @property
-    def package_verdict(self) -> str:
-        """What publishing it as a package answers, in words of the table."""
-        return _verdict(self.package, "400", "invalid package - ")
-
-    @property
-    def page_verdict(self) -> str:
-        """The same for a page."""
-        return _verdict(self.page, "422", "invalid pages bundle - ")
+    held: Files | None = None
+    shown: Files | None = None
 
 
-def _verdict(reason: str | None, status: str, before: str) -> str:
-    if reason is None:
-        return "accepted"
-    return f"400 {reason}" if reason == TOO_LARGE else f"{status} {before}{reason}"
-
-
-def refused(
-    key: str, about: str, make: Zip | Callable[[], bytes], why: str, page: str | None = None
+def case(
+    title: str,
+    archive: Archive,
+    package: str | None,
+    page: str | None,
+    held: Files | None = None,
+    shown: Files | None = None,
 ) -> Case:
-    """A case that neither takes; pages may have another reason."""
-    return Case(key, about, built(make), why, why if page is None else page)
+    """Return the case of this "id: sentence"."""
+    key, _, about = title.partition(": ")
+    whole = beside(archive) if isinstance(archive, Part) else archive
+    make = whole.build if isinstance(whole, Zip) else whole
+    return Case(key, about, make, package, page, held, shown)
 
 
-def accepted(
-    key: str, about: str, make: Zip | Callable[[], bytes], *held: tuple[str, bytes]
-) -> Case:
-    """A case that both take."""
-    return Case(key, about, built(make), None, None, held)
+def refused(tables: Mapping[str, Table]) -> Iterator[Case]:
+    """Yield a case for each archive of these tables; it is refused for the reason of its table."""
+    for why, table in tables.items():
+        for title, archive in table.items():
+            yield case(title, archive, why, why)
 
 
-def built(make: Zip | Callable[[], bytes]) -> Callable[[], bytes]:
-    """What makes the bytes of the file, once they are wanted."""
-    return make.build if isinstance(make, Zip) else make
+def accepted(table: Mapping[str, Archive | tuple[Part, str]]) -> Iterator[Case]:
+    """Yield a case for each archive; a part may come with a name other than the one in its bytes."""
+    for title, row in table.items():
+        archive, name = row if isinstance(row, tuple) else (row, None)
+        parts: Iterable[Part] = (archive,) if isinstance(archive, Part) else ()
+        if isinstance(archive, Zip):
+            parts = (part for part in archive.parts if part not in GOOD)
+        held = {name or part.name.decode(): part.content for part in parts}
+        known = None if callable(archive) else held
+        yield case(title, archive, None, None, known, known)
 
 
 def beside(*parts: Part, **others: Any) -> Zip:
@@ -80,21 +87,6 @@ def beside(*parts: Part, **others: Any) -> Zip:
 def before(*parts: Part, **others: Any) -> Zip:
     """The good files, and these parts in front of them."""
     return Zip((*parts, *GOOD), **others)
-
-
-def cut(make: Zip, length: Callable[[bytes], int]) -> Callable[[], bytes]:
-    """The file, and nothing of it from so many bytes on."""
-
-    def short() -> bytes:
-        data = make.build()
-        return data[: length(data)]
-
-    return short
-
-
-def lazily(make: Callable[..., bytes], *arguments: Any) -> Callable[[], bytes]:
-    """`make` of these arguments, once it is wanted."""
-    return partial(make, *arguments)
 
 
 Cases = Iterator[Case]
