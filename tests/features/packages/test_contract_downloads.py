@@ -4,8 +4,6 @@ import base64
 import hashlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hubrepo.kernel.accounts import Organisation
 from tests.support.archives import package_zip
@@ -151,27 +149,12 @@ class TestRanges:
 
     def test_a_range_applies_only_while_the_bytes_are_the_same(self, widget, whole):
         tag, date = whole.headers["ETag"], whole.headers.get("Last-Modified")
-        for if_range, status in (
-            (tag, 206),
-            ('"x"', 200),
-            ("W/" + tag, 200),
-            ("x", 200),
-            ("Thu, 01 Jan 1970 00:00:00 GMT", 200),
-            *([(date, 206)] if date else []),
-        ):
-            widget.get(PATH, status, headers={"Range": "bytes=0-3", "If-Range": if_range})
+        for if_range in ('"x"', "W/" + tag, "x", "Thu, 01 Jan 1970 00:00:00 GMT"):
+            widget.get(PATH, 200, headers={"Range": "bytes=0-3", "If-Range": if_range})
+        for if_range in (tag, *([date] if date else [])):
+            widget.get(PATH, 206, headers={"Range": "bytes=0-3", "If-Range": if_range})
 
     def test_a_history_has_parts_as_well(self, widget):
         text = widget.get("/api/packages/widget/history").body
         part = widget.get("/api/packages/widget/history", 206, headers={"Range": "bytes=2-8"})
         assert part.body == text[2:9] == b"Package"
-
-    @given(first=st.integers(0, 3000), length=st.integers(1, 3000))
-    def test_every_part_is_that_of_the_whole(self, widget, whole, first, length):
-        sent = {"Range": f"bytes={first}-{first + length - 1}"}
-        response = widget.get(PATH, "*", headers=sent)
-        if first >= len(whole.body):
-            assert response.status_int == 416
-        else:
-            assert response.status_int == 206
-            assert response.body == whole.body[first : first + length]

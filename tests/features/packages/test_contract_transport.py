@@ -21,11 +21,7 @@ from tests.support.hub import Client
 
 WIDGET = "/api/packages/widget"
 WHOLE = [
-    f"{WIDGET}/{rest}"
-    for rest in (
-        *("versions/1/download", "versions/1/history", "latest", "history"),
-        "aliases/stable/download",
-    )
+    path.format("widget") for path in READS if path.endswith(("download", "history", "latest"))
 ]
 HYGIENE = {
     "X-Content-Type-Options": "nosniff",
@@ -55,34 +51,17 @@ def widget(acme):
     return acme
 
 
-NOWHERE = [
-    *("/api", "/nothing", "/api/nothing", "/api//packages", "//api/packages", "/api/packages//"),
-    *("/api/Packages", "/API/packages", "/api/packages//widget", "/api/packages/Widget"),
-    *("/api/packages/a%2Fb", "/api/packages/.widget", "/api/packages/-widget"),
-    *("/api/packages/%20widget", "/api/packages/wid%20get", f"{WIDGET}%20", f"{WIDGET}//"),
-    *(f"{WIDGET}//versions", f"{WIDGET}/versions//1", f"{WIDGET}/versions/1//download"),
-    *(f"{WIDGET}/versions/1/download//", f"{WIDGET}/versions/1/Download", f"{WIDGET}/Versions"),
-    *(f"{WIDGET}/LATEST", f"{WIDGET}/latest/1", f"{WIDGET}/history/1", f"{WIDGET}/nothing"),
-    *(f"{WIDGET}/versions/1/download/1", f"{WIDGET}/versions/1/nothing"),
-    f"{WIDGET}/aliases/stable/nothing",
-    *(
-        f"{WIDGET}/versions/{number}"
-        for number in (
-            "x",
-            "-1",
-            "+1",
-            "1.0",
-            "1_0",
-            "%201",
-            "0",
-            "2",
-            "٣",
-            "¹",
-            2**32 + 1,
-            "9" * 5000,
-        )
-    ),
-]
+NOWHERE = """
+    /api /nothing /api/nothing /api//packages //api/packages /api/packages// /api/Packages
+    /API/packages /api/packages//widget /api/packages/Widget /api/packages/a%2Fb
+    /api/packages/.widget /api/packages/-widget /api/packages/%20widget /api/packages/wid%20get
+"""
+NOT_IN_WIDGET = """
+    %20 // //versions /versions//1 /versions/1//download /versions/1/download// /Versions /LATEST
+    /versions/1/Download /latest/1 /history/1 /nothing /versions/1/download/1 /versions/1/nothing
+    /aliases/stable/nothing /versions/x /versions/-1 /versions/+1 /versions/1.0 /versions/1_0
+    /versions/%201 /versions/0 /versions/2 /versions/٣ /versions/¹ /versions/4294967297
+"""
 
 
 class TestUrls:
@@ -101,7 +80,8 @@ class TestUrls:
 
     @pytest.mark.backend
     def test_what_no_route_matches_and_what_is_not_there_is_404(self, widget):
-        for path in NOWHERE:
+        below = [*NOT_IN_WIDGET.split(), "/versions/" + "9" * 5000]
+        for path in NOWHERE.split() + [WIDGET + rest for rest in below]:
             response = widget.get(path, 404)
             assert list(response.json) == ["detail"]
             assert response.headers["Content-Type"] == "application/json"
@@ -232,20 +212,17 @@ BAD_FORMS = (
 
 class TestBodies:
     def test_every_notation_is_read_wherever_there_is_a_body(self, acme):
+        acme.publish("widget")
         for number, (content_type, template) in enumerate(NOTATIONS, 1):
-            name = b"p%d" % number
-
-            def sent(method, path, field, value):
-                body = template % (field, value)  # noqa: B023
-                return acme.call(method, path, body, content_type=content_type, status="2*")  # noqa: B023
-
-            made = sent("POST", "/api/packages", b"name", name)
-            assert made.json["name"] == name.decode()
             acme.publish("widget")
-            moved = sent("PUT", f"{WIDGET}/aliases/beta", b"version", b"%d" % number)
-            assert moved.json["version"] == number
-            gone = sent("DELETE", f"{WIDGET}/versions/{number}", b"reason", b"bad")
-            assert gone.json["tombstone_reason"] == "bad"
+            for method, path, field, value, shown in (
+                ("POST", "/api/packages", "name", f"p{number}", "name"),
+                ("PUT", f"{WIDGET}/aliases/beta", "version", str(number), "version"),
+                ("DELETE", f"{WIDGET}/versions/{number}", "reason", "bad", "tombstone_reason"),
+            ):
+                body = template % (field.encode(), value.encode())
+                response = acme.call(method, path, body, content_type=content_type, status="2*")
+                assert str(response.json[shown]) == value
 
     @pytest.mark.parametrize(
         ("method", "path"),
@@ -350,36 +327,22 @@ class TestAnswers:
                 assert same_answer(asked) == plain
 
 
-class TestPrefix:
-    @pytest.fixture
-    def below(self, widget):
-        """The same organisation, called at a hub that is mounted at `/workshop`."""
-        return Client(widget.hub, widget.slug, widget.key, prefix="/workshop")
-
-    def test_every_endpoint_works_below_a_prefix(self, below):
-        for path in READS:
-            below.get(path.format("widget"))
-        below.send_json("POST", "/api/packages/", {"name": "gadget"}, 201)
-        assert below.publish("gadget")["version"] == 1
-        below.send_json("PUT", "/api/packages/gadget/aliases/beta/", {"version": 1})
-        below.delete("/api/packages/gadget/")
-        assert_refused(below.get("/api/packages/nothing", 404), 404, NO_PACKAGE)
-        assert_refused(below.call("PUT", "/api/packages"), 405, 'Method "PUT" not allowed.')
-        below.get("/api/packages//", 404)
-
-    def test_a_download_url_carries_the_prefix(self, below):
-        url = f"/workshop{WIDGET}/versions/1/download"
-        assert below.get(f"{WIDGET}/versions/1").json["download_url"] == url
-        assert below.get(WIDGET).json["versions"][0]["download_url"] == url
-        assert below.get("/api/packages").json[0]["latest_version"]["download_url"] == url
-        assert below.publish("widget")["download_url"] == url.replace("/1/", "/2/")
-        assert below.app.get(url).status_int == 200
-
-    def test_the_link_to_the_next_page_carries_the_prefix(self, below):
-        below.publish("gadget")
-        below.publish("widget")
-        for path in ("/api/packages", f"{WIDGET}/versions"):
-            link = below.get(f"{path}?limit=1").headers["Link"]
-            url = link[link.index("<") + 1 : link.index(">")]
-            assert "/workshop/api/packages" in url
-            assert len(below.app.get(url).json) == 1
+def test_below_a_prefix_every_endpoint_works_and_urls_carry_it(widget):
+    below = Client(widget.hub, widget.slug, widget.key, prefix="/workshop")
+    url = f"/workshop{WIDGET}/versions/1/download"
+    assert below.get(f"{WIDGET}/versions/1").json["download_url"] == url
+    assert below.get(WIDGET).json["versions"][0]["download_url"] == url
+    assert below.get("/api/packages").json[0]["latest_version"]["download_url"] == url
+    assert below.publish("widget")["download_url"] == url.replace("/1/", "/2/")
+    assert below.app.get(url).status_int == 200
+    for path in READS:
+        below.get(path.format("widget"))
+    below.send_json("POST", "/api/packages/", {"name": "gadget"}, 201)
+    for path in ("/api/packages", f"{WIDGET}/versions"):
+        link = below.get(f"{path}?limit=1").headers["Link"]
+        url = link[link.index("<") + 1 : link.index(">")]
+        assert "/workshop/api/packages" in url
+        assert len(below.app.get(url).json) == 1
+    assert_refused(below.get("/api/packages/nothing", 404), 404, NO_PACKAGE)
+    assert_refused(below.call("PUT", "/api/packages"), 405, 'Method "PUT" not allowed.')
+    below.get("/api/packages//", 404)

@@ -149,8 +149,8 @@ OTHER = [
     "[[a]]\nversion = 1\n[package]\n<|version = 2\n>x=nan",
     "[[package.a]]\nversion=1\n[package]\n<|version = 2\n>",
     "[package]\nname='g'\n<version.workspace = true\nversion.x=1|version = 2>\n",
-    "<[package.version]\nx=1\n|># c\n<[package.version.y]\n[[package.version.z]]\n|>[package]\n"
-    "<|version = 2\n>x=1",
+    "<[package.version]\nx=1\n|># c\n<[package.version.y]\n|>[package]\n<|version = 2\n>x=1",
+    "<[[package.version]]\n|>[package]\n<|version = 2\n>x=1",
     "<|package.version = 2\n>package.name='g'\n<[package.version]\nx=1|>",
     "<package.version.x=1|package.version = 2>\npackage.name='g'\n<[package.version.y]\nz=1\n|>[b]\n",
 ]

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.hub import Hub
 
+pytestmark = pytest.mark.long
+
 VERSION = "/api/packages/widget/versions/1/download"
 PATHS = [VERSION, "/api/packages/widget/latest", "/api/packages/widget/aliases/stable/download"]
 
