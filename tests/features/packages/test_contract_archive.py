@@ -49,25 +49,18 @@ def stored(client, archive, name="widget"):
 
 
 def test_a_manifest_is_stamped_and_stays_the_same_document(acme):
-    for number, (uploaded, expected) in enumerate(
+    for number, template in enumerate(
         (
-            (
-                '[package]\nname = "g"\nversion = "1.2" # x\nauthor = "c"\n\n[other]\nversion = 5\n',
-                '[package]\nname = "g"\nversion = {}\nauthor = "c"\n\n[other]\nversion = 5\n',
-            ),
-            (
-                '[package]\r\nname = " g "\r\nauthor = "c"\r\n',
-                '[package]\r\nversion = {}\r\nname = " g "\r\nauthor = "c"\r\n',
-            ),
-            (
-                'package = {name = "g", author = "c"}',
-                'package = {version = {}, name = "g", author = "c"}',
-            ),
+            '[package]\nname = "g"\nversion = {} # x\nauthor = "c"\n\n[other]\nversion = 5\n',
+            '[package]\r\nversion = {}\r\nname = " g "\r\nauthor = "c"\r\n',
+            'package = {version = {}, name = "g", author = "c"}',
         ),
         1,
     ):
-        members = read_zip(stored(acme, make_zip({"package.toml": uploaded}), "g"))
-        assert members["package.toml"].decode() == expected.replace("{}", str(number))
+        uploaded = make_zip({"package.toml": template.replace("{}", '"1.2"')})
+        members = read_zip(stored(acme, uploaded, "g"))
+        expected = template.replace("{}", str(number)).replace(" # x", "")
+        assert members["package.toml"].decode() == expected
         assert list(members) == ["package.toml", "HISTORY.md"]
     named = make_zip({"package.toml": '[package]\nname = 7\nauthor = "a"\n'})
     assert acme.publish("7", named)["package"] == "7"

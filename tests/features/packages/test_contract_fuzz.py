@@ -85,13 +85,10 @@ class TestPaths:
         check(client.call(method, path, body, content_type=kind))
 
     @patient
-    @given(path=known_paths, limit=st.text(max_size=12), cursor=st.text(max_size=40))
+    @given(path=known_paths, limit=st.binary(max_size=12), cursor=st.binary(max_size=40))
     def test_any_page(self, client, path, limit, cursor):
-        query = "&".join(
-            f"{name}={quote_from_bytes(value.encode('utf-8', 'surrogatepass'), safe='')}"
-            for name, value in (("limit", limit), ("cursor", cursor))
-        )
-        check(client.get(f"{path}?{query}", "*"))
+        limit, cursor = quote_from_bytes(limit, safe=""), quote_from_bytes(cursor, safe="")
+        check(client.get(f"{path}?limit={limit}&cursor={cursor}", "*"))
 
 
 numbers = st.one_of(

@@ -23,12 +23,6 @@ WIDGET = "/api/packages/widget"
 WHOLE = [
     path.format("widget") for path in READS if path.endswith(("download", "history", "latest"))
 ]
-HYGIENE = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 ALLOWED = {
     path: {method for method, known in ENDPOINTS if known == path}
     for path in READS
@@ -280,16 +274,6 @@ class TestBodies:
 
 
 class TestAnswers:
-    def test_every_answer_is_hygienic(self, hub, widget):
-        for name in ("nothing", "widget"):
-            for method, path in ENDPOINTS:
-                response = widget.call(method, path.format(name))
-                assert HYGIENE.items() <= dict(response.headers).items()
-                assert "Set-Cookie" not in response.headers
-        for path in ("/api/packages", "/", "/api//packages", "/api/packages/.."):
-            response = hub.app().get(path, status="*", expect_errors=True)
-            assert HYGIENE.items() <= dict(response.headers).items()
-
     def test_json_is_compact_utf_8_without_a_charset(self, acme):
         acme.publish("wïdget", summary="schön \u2028 日本 </script>", author="é")
         acme.send_json("PUT", "/api/packages/wïdget/aliases/stable", {"version": 1})
@@ -297,21 +281,9 @@ class TestAnswers:
             if path.format("widget") not in WHOLE:
                 response = acme.get(path.format("wïdget"))
                 assert response.headers["Content-Type"] == "application/json"
+                assert "Set-Cookie" not in response.headers
                 compact = json.dumps(response.json, ensure_ascii=False, separators=(",", ":"))
                 assert response.body.decode() == compact
-
-    def test_errors_are_an_object_with_a_text(self, acme):
-        for method, path, status in (
-            ("GET", "/api/packages/nothing", 404),
-            ("PUT", "/api/packages", 405),
-            ("POST", "/api/packages", 400),
-            ("GET", "/api/nothing", 404),
-            ("GET", "/api/packages//", 404),
-            ("GET", "/api/packages/..", 400),
-        ):
-            response = acme.call(method, path, status=status)
-            assert response.headers["Content-Type"] == "application/json"
-            assert isinstance(response.json["detail"], str)
 
     def test_204_has_no_body(self, widget):
         for path in (f"{WIDGET}/aliases/stable", WIDGET):

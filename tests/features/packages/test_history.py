@@ -90,6 +90,7 @@ def described(description):
 
 class TestRender:
     def test_the_worked_example_comes_out_byte_for_byte(self):
+        changes = "## What changed\n\n- grid layout\n- # not a heading any more\n\nSee the docs.\n"
         gadget = [
             Entry(2, "cat", at(59), GADGET_2, " Touch support "),
             Entry(1, "cat", at(58), GADGET_1, "Forked for the kiosk", forked_from=("widget", 3)),
@@ -102,15 +103,14 @@ class TestRender:
                 at(54),
                 "sha256:00",
                 "Adds the grid",
-                "## What changed\n\n- grid layout\n- # not a heading any more\n\nSee the docs.\n",
-                tombstoned=True,
-                tombstone_reason=" leaked a credential\n",
+                changes,
+                True,
+                " leaked a credential\n",
             ),
             Entry(1, "ann", at(53), WIDGET_1, "Initial release"),
         ]
         assert render([Chapter("gadget", gadget), Chapter("widget", widget, 3)]) == EXAMPLE
 
-    def test_without_versions_the_text_ends_after_the_head(self):
         assert render([Chapter("gadget", [])]) == EXAMPLE[: EXAMPLE.index("\n### ")]
 
     def test_the_copy_in_its_own_archive_has_no_hash_line(self):
@@ -122,14 +122,8 @@ class TestRender:
         assert "Tombstoned" not in render_entry(entry(tombstoned=True, tombstone_reason=" "))
 
     def test_lines_of_one_line_fields_are_folded(self):
-        text = render_entry(
-            entry(
-                author="a\r\nb",
-                summary="c\n\n### Version 9\u2028d",
-                tombstoned=True,
-                tombstone_reason="e\vf\x85g",
-            )
-        )
+        stone = {"tombstoned": True, "tombstone_reason": "e\vf\x85g"}
+        text = render_entry(entry(author="a\r\nb", summary="c\n\n### Version 9\u2028d", **stone))
         assert text.split("\n")[2:] == [
             "- **Author:** a b",
             "- **Date:** 2026-11-21T10:44:53Z",
@@ -146,13 +140,8 @@ class TestRender:
 class TestDescription:
     def test_headings_are_taken_away_and_all_else_stays(self):
         for sent, shown in (
-            *(
-                ("", ""),
-                (" \n\t", ""),
-                ("##", ""),
-                ("   ### deep", "deep"),
-                ("#NoSpace", "NoSpace"),
-            ),
+            *(("", ""), (" \n\t", ""), ("##", "")),
+            *(("   ### deep", "deep"), ("#NoSpace", "NoSpace")),
             ("a\n#  two", "a\n two"),
             ("a # b\n- # c", "a # b\n- # c"),
             ("a\r\n# b\rc\r\n", "a\r\nb\rc"),
@@ -186,7 +175,6 @@ class TestReadClaim:
         assert read_claim(text.replace("\n", "\r\n")) == Claim("gadget", 2, GADGET_2)
         assert read_claim("\ufeff" + EXAMPLE) == Claim("gadget", 2, GADGET_2)
 
-    def test_a_decomposed_name_is_read_in_normal_form(self):
         assert read_claim("# u\u0308@1") == Claim("ü", 1)
 
     def test_the_highest_version_of_the_section_counts(self):
@@ -264,8 +252,6 @@ class TestAgreesWith:
         assert Claim("a", 1, "ce8b8584").agrees_with(GADGET_2.removeprefix("sha256:")) is True
         assert Claim("a", 1, "ce8b8585").agrees_with(GADGET_2) is False
         assert Claim("a", 1, GADGET_2 + "0").agrees_with(GADGET_2) is None
-
-    def test_without_eight_digits_there_is_nothing_to_compare(self):
         for claimed in (None, "", "ce8b858", "sha256:", "not a hash"):
             assert Claim("a", 1, claimed).agrees_with(GADGET_2) is None
 
