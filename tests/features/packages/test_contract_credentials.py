@@ -75,6 +75,7 @@ class TestHeader:
             ("POST", "/api/packages", "text/plain", b"x"),
             ("POST", "/api/packages", "application/json", b"{"),
             ("PATCH", "/api/packages", "application/json", b"{}"),
+            ("PUT", "/api/packages/nothing/latest", "application/json", b"{}"),
             ("POST", "/api/packages/w/versions", "multipart/form-data", b"x"),
             ("DELETE", "/api/packages/nothing", "text/plain", b"x"),
         ):
@@ -83,6 +84,7 @@ class TestHeader:
                 path, method=method, body=body, headers=sent, status=401, expect_errors=True
             )
             assert response.json == {"detail": MISSING}
+            assert "Allow" not in response.headers
 
     def test_with_a_key_no_csrf_token_is_needed(self, acme):
         cookie = {"Cookie": "csrftoken=x"}

@@ -39,15 +39,11 @@ class TestHeaders:
         assert latest.body == whole.body
 
     def test_any_name_can_be_saved(self, acme):
-        for name, filename in (
-            ("ünï", "filename*=utf-8''%C3%BCn%C3%AF-v1.zip"),
-            ("日本", "filename*=utf-8''%E6%97%A5%E6%9C%AC-v1.zip"),
-            ("a.b_c-d", 'filename="a.b_c-d-v1.zip"'),
-        ):
-            acme.publish(name)
-            for path in ("versions/1/download", "latest"):
-                headers = acme.get(f"/api/packages/{name}/{path}").headers
-                assert headers["Content-Disposition"] == f"attachment; {filename}"
+        acme.publish("ünï")
+        for path in ("versions/1/download", "latest"):
+            headers = acme.get(f"/api/packages/ünï/{path}").headers
+            filename = "filename*=utf-8''%C3%BCn%C3%AF-v1.zip"
+            assert headers["Content-Disposition"] == f"attachment; {filename}"
 
     def test_a_version_may_be_kept_for_ever_and_latest_may_not(self, widget, whole):
         caching = whole.headers["Cache-Control"]

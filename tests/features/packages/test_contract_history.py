@@ -100,14 +100,15 @@ class TestHistory:
         assert acme.get(path, 200, headers={"If-None-Match": tag}).headers["ETag"] != tag
 
 
-class TestForks:
-    @pytest.fixture
-    def widget(self, acme):
-        """A client whose organisation has `widget` with versions 1, 2 and 3."""
-        for number in (1, 2, 3):
-            acme.publish("widget", summary=f"w{number}")
-        return acme
+@pytest.fixture
+def widget(acme):
+    """A client whose organisation has `widget` with versions 1, 2 and 3."""
+    for number in (1, 2, 3):
+        acme.publish("widget", summary=f"w{number}")
+    return acme
 
+
+class TestForks:
     def fork(self, client, name, of, number):
         archive = zip_with(name, stored_history(client, of, number))
         return client.publish(name, archive)
@@ -120,11 +121,9 @@ class TestForks:
         second = self.fork(widget, "gadget", "widget", 3)
         assert second["forked_from"] is None
 
-    def test_a_registered_package_is_no_fork(self, widget):
-        widget.send_json("POST", "/api/packages", {"name": "gadget"}, 201)
-        assert self.fork(widget, "gadget", "widget", 2)["forked_from"] is None
-
-    def test_a_tombstoned_ancestor_counts(self, widget):
+    def test_a_tombstoned_ancestor_counts_but_not_for_a_registered_package(self, widget):
+        widget.send_json("POST", "/api/packages", {"name": "registered"}, 201)
+        assert self.fork(widget, "registered", "widget", 2)["forked_from"] is None
         text = stored_history(widget, "widget", 2)
         widget.delete("/api/packages/widget/versions/2", 200)
         version = widget.publish("gadget", zip_with("gadget", text))
@@ -187,40 +186,30 @@ class TestForks:
         assert widget.publish("c", zip_with("c", text, "docs/HISTORY.md"))["forked_from"] is None
 
 
-ORIGIN = {"package": "widget", "version": 1}
-
-
 class TestVerification:
-    @pytest.fixture
-    def widget(self, acme):
-        """A client whose organisation has `widget` with version 1."""
-        acme.publish("widget")
-        return acme
-
     def test_a_hash_that_agrees_verifies_and_one_of_other_bytes_speaks_against(self, widget):
         """Such a history is of another hub, or was edited (docs/adr/007)."""
-        text = history(widget, "widget")
+        origin, text = {"package": "widget", "version": 3}, history(widget, "widget")
         other = re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text)
-        for name, archive, origin, verified in (
+        for name, archive, fork, verified in (
             ("a", package_zip("a"), None, None),
-            ("b", zip_with("b", text), ORIGIN, True),
-            ("c", zip_with("c", stored_history(widget, "widget", 1)), ORIGIN, False),
+            ("b", zip_with("b", text), origin, True),
+            ("c", zip_with("c", stored_history(widget, "widget", 3)), origin, False),
             ("d", zip_with("d", other), None, None),
         ):
             version = widget.publish(name, archive)
-            assert (version["forked_from"], version["fork_verified"]) == (origin, verified)
+            assert (version["forked_from"], version["fork_verified"]) == (fork, verified)
 
     def test_an_origin_may_be_declared_and_goes_before_a_claim(self, widget):
-        widget.publish("widget")
         claim = stored_history(widget, "widget", 2)
         for name, declared in (("a", "widget@1"), ("b", " widget@01 ")):
             version = widget.publish(name, zip_with(name, claim), forked_from=declared)
-            assert version["forked_from"] == ORIGIN
+            assert version["forked_from"] == {"package": "widget", "version": 1}
             assert "## Forked from package: widget (Version 1)" in history(widget, name)
 
     def test_a_declaration_that_cannot_be_is_refused(self, widget):
         for declared in (
-            *("widget", "widget@", "@1", "widget@x", "widget@2", "nothing@1", "gadget@1", "../x@1"),
+            *("widget", "widget@", "@1", "widget@x", "widget@4", "nothing@1", "gadget@1", "../x@1"),
         ):
             assert list(widget.publish("gadget", status=400, forked_from=declared)) == ["detail"]
         assert len(widget.get("/api/packages").json) == 1

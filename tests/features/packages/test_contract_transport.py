@@ -149,11 +149,6 @@ class TestMethods:
                 allowed = set(response.headers["Allow"].replace(" ", "").split(","))
                 assert ALLOWED[path] <= allowed <= ALLOWED[path] | {"HEAD", "OPTIONS"}
 
-    def test_who_has_no_key_hears_that_before_405(self, hub):
-        for method, path in wrong_methods():
-            response = hub.app().request(path.format("nothing"), method=method, status=401)
-            assert "Allow" not in response.headers
-
     def test_options_answers_200(self, widget):
         for path in ALLOWED:
             assert widget.call("OPTIONS", path.format("widget"), status=200)
@@ -179,19 +174,9 @@ NOTATIONS = (
     ),
 )
 BAD_JSON = (
-    b"{",
-    b'{"name":NaN}',
-    b'{"version":Infinity}',
-    b"-Infinity",
-    b'{"name":"\xff"}',
-    '{"name":"ü"}'.encode("latin-1"),
-    '{"name":"x"}'.encode("utf-16"),
-    b'{"name":"x",}',
-    b"name=x",
-    b"[" * 100_000,
-    b'{"a":' * 100_000,
-    b'{"version":' + b"9" * 5000 + b"}",
-    b"\0",
+    *(b"{", b'{"name":NaN}', b'{"version":Infinity}', b"-Infinity", b'{"name":"x",}', b"name=x"),
+    *(b"\0", b'{"name":"\xff"}', '{"name":"ü"}'.encode("latin-1"), '{"name":"x"}'.encode("utf-16")),
+    *(b"[" * 100_000, b'{"a":' * 100_000, b'{"version":' + b"9" * 5000 + b"}"),
 )
 A_FORM = multipart([text_part("name", "x")], "b")
 BAD_FORMS = (

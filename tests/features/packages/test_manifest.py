@@ -65,14 +65,9 @@ class TestReadManifest:
 
     def test_what_is_no_toml_or_nested_without_end_is_refused(self):
         for raw in (
-            b"[package",
-            b"\xef\xbb\xbf[package]\nname = 'g'",
-            "[package]\nname = 'g'".encode("utf-16"),
-            b"[package]\nname = '\xff'",
-            b"[package]\nname = 'a\0b'",
-            b"[package]\rname = 'g'\r",
-            b"[package]\nname = 'g'\nname = 'g'",
-            b"[package]\nname = 'g'\n[package]\n",
+            *(b"[package", b"\xef\xbb\xbf[package]\nname = 'g'", "[package]".encode("utf-16")),
+            *(b"[package]\nname = '\xff'", b"[package]\nname = 'a\0b'", b"[package]\rname = 'g'\r"),
+            *(b"[package]\nname = 'g'\nname = 'g'", b"[package]\nname = 'g'\n[package]\n"),
             b"[package]\nname = 'g'\nx = " + b"[" * 9000,
             b"[package]\nname = 'g'\nx = " + b"{a=" * 9000,
             b"[package]\nname = " + b"9" * 9000,
