@@ -112,13 +112,11 @@ class TestCascade:
         widget.send_json("DELETE", WIDGET, {"reason": "again"}, 204)
         assert versions(widget) == found
 
-    def test_there_is_a_reason_in_any_case(self, acme):
+    def test_there_is_a_reason_in_any_case_and_an_empty_package_can_go_too(self, acme):
         for body in NO_REASON:
             acme.publish("widget")
             delete(acme, WIDGET, body, 204)
             assert versions(acme)[0]["tombstone_reason"] == "package tombstoned"
-
-    def test_an_empty_package_can_go_too(self, acme):
         acme.send_json("POST", "/api/packages", {"name": "empty"}, 201)
         for _ in range(2):
             acme.delete("/api/packages/empty")

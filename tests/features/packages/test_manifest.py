@@ -102,7 +102,8 @@ class TestAuthor:
 
 
 # Of each `<sent|stored>` the left side is in the upload and the right one in what is kept as version 2.
-USUAL = [
+STAMPED = [
+    # the usual form, as the contract has it
     '[package]\n<|version = 2\n>name = "g"\nauthor = "c"\n',
     '[package]\nname = "g"\n<version = "1.2" # x|version = 2>\nauthor = "c"\n\n[other]\nversion = 5\n',
     '  [ package ]  # c\n<|version = 2\n>name = "g"\nauthor = "c"',
@@ -110,8 +111,6 @@ USUAL = [
     "[package]\nname='g'\n<version = 1|version = 2>",
     "[package]\n<|version = 2\n>versions = 1\nname='g'\n[package.sub]\nversion = 1\n",
     "title = 'ü'\n\n[package]\n<|version = 2\n>\n\nname='g'",
-]
-OTHER = [
     # line ends
     "[package]\r\n<|version = 2\r\n>name='g'\r\n",
     "[package]\r\n<version = 1 # x|version = 2>\r\nname='g'\r\n",
@@ -153,7 +152,7 @@ OTHER = [
 
 class TestStamp:
     def test_the_version_is_written_in_the_way_of_each_form_and_nothing_else_changes(self):
-        for template in USUAL + OTHER:
+        for template in STAMPED:
             sent, stored = (
                 re.sub(r"<(.*?)\|(.*?)>", side, template, flags=re.DOTALL)
                 for side in (r"\1", r"\2")
