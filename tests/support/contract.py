@@ -7,46 +7,37 @@ from typing import Any
 from sqlalchemy import event
 from webtest import TestResponse
 
-from tests.support.hub import Hub
+from tests.support.hub import Client, Hub
 
 NO_PACKAGE = "No Package matches the given query."
 NO_VERSION = "No PackageVersion matches the given query."
 
 VERSION_FIELDS = [
-    "package",
-    "version",
-    "author",
-    "date",
-    "summary",
-    "description",
-    "content_hash",
-    "download_url",
-    "tombstoned",
-    "tombstone_reason",
-    "forked_from",
+    *("package", "version", "author", "date", "summary", "description", "content_hash"),
+    *("download_url", "tombstoned", "tombstone_reason", "forked_from"),
 ]
 
 # (method, path) of every packages endpoint; `{}` is a package's name.
 ENDPOINTS = [
-    ("GET", "/api/packages"),
-    ("POST", "/api/packages"),
-    ("GET", "/api/packages/{}"),
-    ("DELETE", "/api/packages/{}"),
-    ("GET", "/api/packages/{}/versions"),
-    ("POST", "/api/packages/{}/versions"),
-    ("GET", "/api/packages/{}/versions/1"),
-    ("DELETE", "/api/packages/{}/versions/1"),
-    ("GET", "/api/packages/{}/versions/1/download"),
-    ("GET", "/api/packages/{}/versions/1/history"),
-    ("GET", "/api/packages/{}/latest"),
-    ("GET", "/api/packages/{}/history"),
-    ("GET", "/api/packages/{}/log"),
-    ("GET", "/api/packages/{}/aliases"),
-    ("GET", "/api/packages/{}/aliases/stable"),
-    ("PUT", "/api/packages/{}/aliases/stable"),
-    ("DELETE", "/api/packages/{}/aliases/stable"),
-    ("GET", "/api/packages/{}/aliases/stable/download"),
+    (method, path)
+    for methods, path in (
+        ("GET POST", "/api/packages"),
+        ("GET DELETE", "/api/packages/{}"),
+        ("GET POST", "/api/packages/{}/versions"),
+        ("GET DELETE", "/api/packages/{}/versions/1"),
+        ("GET", "/api/packages/{}/versions/1/download"),
+        ("GET", "/api/packages/{}/versions/1/history"),
+        ("GET", "/api/packages/{}/latest"),
+        ("GET", "/api/packages/{}/history"),
+        ("GET", "/api/packages/{}/log"),
+        ("GET", "/api/packages/{}/aliases"),
+        ("GET PUT DELETE", "/api/packages/{}/aliases/stable"),
+        ("GET", "/api/packages/{}/aliases/stable/download"),
+    )
+    for method in methods.split()
 ]
+Part = tuple[Mapping[str, str], bytes]
+
 READS = [path for method, path in ENDPOINTS if method == "GET"]
 
 
@@ -66,15 +57,21 @@ def same_answer(response: TestResponse) -> tuple[int, list[tuple[str, str]], byt
     return response.status_int, headers, response.body
 
 
-def multipart(
-    parts: Iterable[tuple[Mapping[str, str], bytes]], boundary: str = "frontier"
-) -> bytes:
+def multipart(parts: Iterable[Part], boundary: str = "frontier") -> bytes:
     """A multipart body whose parts have exactly these headers."""
     pieces = []
     for headers, content in parts:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         pieces.append(f"--{boundary}\r\n{lines}\r\n".encode() + content + b"\r\n")
     return b"".join(pieces) + f"--{boundary}--\r\n".encode()
+
+
+FORM = "multipart/form-data; boundary=frontier"
+
+
+def post_form(client: Client, path: str, parts: Iterable[Part], **options: Any) -> TestResponse:
+    """POST a multipart body whose parts have exactly these headers."""
+    return client.call("POST", path, multipart(parts), content_type=FORM, **options)
 
 
 def text_part(name: str, value: bytes | str) -> tuple[dict[str, str], bytes]:

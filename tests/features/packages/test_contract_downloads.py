@@ -4,8 +4,6 @@ import base64
 import hashlib
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hubrepo.kernel.accounts import Organisation
 from tests.support.archives import package_zip
@@ -30,6 +28,7 @@ def whole(widget):
 
 
 class TestHeaders:
+    @pytest.mark.backend
     def test_a_download_is_a_zip_to_save(self, widget, whole):
         assert whole.headers["Content-Type"] == "application/zip"
         assert whole.headers["Content-Length"] == str(len(whole.body))
@@ -39,18 +38,11 @@ class TestHeaders:
             assert latest.headers[name] == whole.headers[name]
         assert latest.body == whole.body
 
-    @pytest.mark.parametrize(
-        ("name", "filename"),
-        [
-            ("ünï", "filename*=utf-8''%C3%BCn%C3%AF-v1.zip"),
-            ("日本", "filename*=utf-8''%E6%97%A5%E6%9C%AC-v1.zip"),
-            ("a.b_c-d", 'filename="a.b_c-d-v1.zip"'),
-        ],
-    )
-    def test_any_name_can_be_saved(self, acme, name, filename):
-        acme.publish(name)
+    def test_any_name_can_be_saved(self, acme):
+        acme.publish("ünï")
         for path in ("versions/1/download", "latest"):
-            headers = acme.get(f"/api/packages/{name}/{path}").headers
+            headers = acme.get(f"/api/packages/ünï/{path}").headers
+            filename = "filename*=utf-8''%C3%BCn%C3%AF-v1.zip"
             assert headers["Content-Disposition"] == f"attachment; {filename}"
 
     def test_a_version_may_be_kept_for_ever_and_latest_may_not(self, widget, whole):
@@ -72,118 +64,93 @@ class TestHeaders:
         assert all(tag.startswith('"') and tag.endswith('"') for tag in tags)
         assert tags[0] != tags[1]
 
-    def test_missing_bytes_are_404(self, acme):
+    @pytest.mark.backend
+    def test_missing_or_truncated_bytes_are_404_and_not_half_an_archive(self, acme):
         acme.publish("widget")
-        acme.hub.registry.stores.main.delete(self.only_key(acme))
+        digest = acme.get("/api/packages/widget").json["versions"][0]["content_hash"][7:]
+        with acme.hub.registry.database.read() as db:
+            guid = db.query(Organisation.guid).filter_by(slug=acme.slug).scalar()
+        store, key = acme.hub.registry.stores.main, f"{guid.hex}/{digest[:2]}/{digest[2:]}"
+        store.delete(key)
         assert_refused(acme.get(PATH, 404), 404, "zip not found on disk")
-        assert acme.get("/api/packages/widget/versions/1").json["tombstoned"] is False
-
-    def test_truncated_bytes_are_404_and_not_half_an_archive(self, acme):
-        acme.publish("widget")
-        store, key = acme.hub.registry.stores.main, self.only_key(acme)
         stage = store.stage()
         stage.write(b"PK half of it")
         store.promote(stage, key)
         assert_refused(acme.get(PATH, 404), 404, "zip not found on disk")
-
-    def only_key(self, acme):
-        digest = acme.get("/api/packages/widget").json["versions"][0]["content_hash"][7:]
-        with acme.hub.registry.database.read() as db:
-            guid = db.query(Organisation.guid).filter_by(slug=acme.slug).scalar()
-        return f"{guid.hex}/{digest[:2]}/{digest[2:]}"
+        assert acme.get("/api/packages/widget/versions/1").json["tombstoned"] is False
 
 
 class TestConditions:
-    @pytest.mark.parametrize("path", [PATH, LATEST])
-    @pytest.mark.parametrize("template", ["{}", "*", 'W/{}, "x"', '"x", {}', "  {}  "])
-    def test_who_has_it_hears_304(self, widget, whole, path, template):
-        tag = template.format(whole.headers["ETag"])
-        for method in ("GET", "HEAD"):
-            response = widget.call(method, path, headers={"If-None-Match": tag}, status=304)
-            assert response.body == b""
-            assert response.headers["ETag"] == whole.headers["ETag"]
+    def test_who_has_it_hears_304(self, widget, whole):
+        for template in ("{}", "*", 'W/{}, "x"', '"x", {}', "  {}  "):
+            tag = template.format(whole.headers["ETag"])
+            for method, path in (("GET", PATH), ("HEAD", PATH), ("GET", LATEST)):
+                response = widget.call(method, path, headers={"If-None-Match": tag}, status=304)
+                assert response.body == b""
+                assert response.headers["ETag"] == whole.headers["ETag"]
 
-    @pytest.mark.parametrize("tag", ['"x"', "x", "", '""', "W/", '"', ",,,", "{}x"])
-    def test_who_has_another_hears_200(self, widget, whole, tag):
-        sent = {"If-None-Match": tag.format(whole.headers["ETag"].strip('"'))}
-        assert widget.get(PATH, 200, headers=sent).body == whole.body
+    def test_who_has_another_hears_200(self, widget, whole):
+        bare = whole.headers["ETag"].strip('"')
+        for tag in ('"x"', "x", "", '""', "W/", '"', ",,,", f"{bare}x"):
+            assert widget.get(PATH, 200, headers={"If-None-Match": tag}).body == whole.body
 
-    def test_a_condition_goes_before_a_range(self, widget, whole):
-        sent = {"If-None-Match": whole.headers["ETag"], "Range": "bytes=0-3"}
-        widget.get(PATH, 304, headers=sent)
-
-    def test_a_tombstone_goes_before_a_condition(self, acme):
+    def test_a_condition_goes_before_a_range_and_a_tombstone_before_both(self, acme):
         acme.publish("widget")
-        tag = acme.get(PATH).headers["ETag"]
+        sent = {"If-None-Match": acme.get(PATH).headers["ETag"], "Range": "bytes=0-3"}
+        acme.get(PATH, 304, headers=sent)
         acme.delete("/api/packages/widget/versions/1", 200)
-        acme.get(PATH, 410, headers={"If-None-Match": tag})
-        acme.get(PATH, 410, headers={"Range": "bytes=0-3"})
+        for name, value in sent.items():
+            acme.get(PATH, 410, headers={name: value})
 
 
 class TestRanges:
-    @pytest.mark.parametrize(
-        ("header", "start", "stop"),
-        [
-            ("bytes=0-0", 0, 1),
-            ("bytes=0-99", 0, 100),
-            ("bytes=10-19", 10, 20),
-            ("bytes=10-", 10, None),
-            ("bytes=-5", -5, None),
-            ("bytes=0-999999999", 0, None),
-            ("bytes=-999999999", 0, None),
-        ],
-    )
-    @pytest.mark.parametrize("path", [PATH, LATEST])
-    def test_a_part_is_206(self, widget, whole, path, header, start, stop):
-        response = widget.get(path, 206, headers={"Range": header})
-        part = whole.body[start:stop]
-        first = start % len(whole.body)
-        span = f"bytes {first}-{first + len(part) - 1}/{len(whole.body)}"
-        assert response.body == part
-        assert response.headers["Content-Range"] == span
-        assert response.headers["Content-Length"] == str(len(part))
-        assert response.headers["ETag"] == whole.headers["ETag"]
-
-    @pytest.mark.parametrize("header", ["bytes={}-", "bytes={}-{}", "bytes=-0", "bytes=99999999-"])
-    def test_a_part_behind_the_end_is_416(self, widget, whole, header):
+    @pytest.mark.backend
+    def test_a_part_is_206(self, widget, whole):
         size = len(whole.body)
-        response = widget.get(PATH, 416, headers={"Range": header.format(size, size + 9)})
-        assert response.headers["Content-Range"] == f"bytes */{size}"
-        assert list(response.json) == ["detail"]
+        for path in (PATH, LATEST):
+            for header, start, stop in (
+                ("bytes=0-0", 0, 1),
+                ("bytes=10-19", 10, 20),
+                ("bytes=10-", 10, size),
+                ("bytes=-5", size - 5, size),
+                ("bytes=0-999999999", 0, size),
+                ("bytes=-999999999", 0, size),
+            ):
+                response = widget.get(path, 206, headers={"Range": header})
+                assert response.body == whole.body[start:stop]
+                assert response.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{size}"
+                assert response.headers["Content-Length"] == str(stop - start)
+                assert response.headers["ETag"] == whole.headers["ETag"]
 
-    @pytest.mark.parametrize(
-        "header", ["", "x", "bytes", "bytes=", "bytes=-", "bytes=2-1", "items=0-3", "bytes=a-b"]
-    )
-    def test_what_is_no_range_is_ignored(self, widget, whole, header):
-        assert widget.get(PATH, 200, headers={"Range": header}).body == whole.body
+    def test_a_part_behind_the_end_is_416(self, widget, whole):
+        size = len(whole.body)
+        for header in (f"bytes={size}-", f"bytes={size}-{size + 9}", "bytes=-0", "bytes=99999999-"):
+            response = widget.get(PATH, 416, headers={"Range": header})
+            assert response.headers["Content-Range"] == f"bytes */{size}"
+            assert list(response.json) == ["detail"]
+
+    def test_what_is_no_range_is_ignored(self, widget, whole):
+        for header in (
+            "",
+            "x",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=2-1",
+            "items=0-3",
+            "bytes=a-b",
+        ):
+            assert widget.get(PATH, 200, headers={"Range": header}).body == whole.body
+        widget.get("/api/packages", 200, headers={"Range": "bytes=0-0"})
 
     def test_a_range_applies_only_while_the_bytes_are_the_same(self, widget, whole):
         tag, date = whole.headers["ETag"], whole.headers.get("Last-Modified")
-        for if_range, status in (
-            (tag, 206),
-            ('"x"', 200),
-            ("W/" + tag, 200),
-            ("x", 200),
-            ("Thu, 01 Jan 1970 00:00:00 GMT", 200),
-            *([(date, 206)] if date else []),
-        ):
-            widget.get(PATH, status, headers={"Range": "bytes=0-3", "If-Range": if_range})
+        for if_range in ('"x"', "W/" + tag, "x", "Thu, 01 Jan 1970 00:00:00 GMT"):
+            widget.get(PATH, 200, headers={"Range": "bytes=0-3", "If-Range": if_range})
+        for if_range in (tag, *([date] if date else [])):
+            widget.get(PATH, 206, headers={"Range": "bytes=0-3", "If-Range": if_range})
 
     def test_a_history_has_parts_as_well(self, widget):
         text = widget.get("/api/packages/widget/history").body
         part = widget.get("/api/packages/widget/history", 206, headers={"Range": "bytes=2-8"})
         assert part.body == text[2:9] == b"Package"
-
-    def test_lists_know_no_ranges(self, widget):
-        widget.get("/api/packages", 200, headers={"Range": "bytes=0-0"})
-
-    @settings(max_examples=60)
-    @given(first=st.integers(0, 3000), length=st.integers(1, 3000))
-    def test_every_part_is_that_of_the_whole(self, widget, whole, first, length):
-        sent = {"Range": f"bytes={first}-{first + length - 1}"}
-        response = widget.get(PATH, "*", headers=sent)
-        if first >= len(whole.body):
-            assert response.status_int == 416
-        else:
-            assert response.status_int == 206
-            assert response.body == whole.body[first : first + length]

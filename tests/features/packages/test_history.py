@@ -1,8 +1,6 @@
 import re
-import time
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -92,6 +90,7 @@ def described(description):
 
 class TestRender:
     def test_the_worked_example_comes_out_byte_for_byte(self):
+        changes = "## What changed\n\n- grid layout\n- # not a heading any more\n\nSee the docs.\n"
         gadget = [
             Entry(2, "cat", at(59), GADGET_2, " Touch support "),
             Entry(1, "cat", at(58), GADGET_1, "Forked for the kiosk", forked_from=("widget", 3)),
@@ -104,15 +103,14 @@ class TestRender:
                 at(54),
                 "sha256:00",
                 "Adds the grid",
-                "## What changed\n\n- grid layout\n- # not a heading any more\n\nSee the docs.\n",
-                tombstoned=True,
-                tombstone_reason=" leaked a credential\n",
+                changes,
+                True,
+                " leaked a credential\n",
             ),
             Entry(1, "ann", at(53), WIDGET_1, "Initial release"),
         ]
         assert render([Chapter("gadget", gadget), Chapter("widget", widget, 3)]) == EXAMPLE
 
-    def test_without_versions_the_text_ends_after_the_head(self):
         assert render([Chapter("gadget", [])]) == EXAMPLE[: EXAMPLE.index("\n### ")]
 
     def test_the_copy_in_its_own_archive_has_no_hash_line(self):
@@ -124,14 +122,8 @@ class TestRender:
         assert "Tombstoned" not in render_entry(entry(tombstoned=True, tombstone_reason=" "))
 
     def test_lines_of_one_line_fields_are_folded(self):
-        text = render_entry(
-            entry(
-                author="a\r\nb",
-                summary="c\n\n### Version 9\u2028d",
-                tombstoned=True,
-                tombstone_reason="e\vf\x85g",
-            )
-        )
+        stone = {"tombstoned": True, "tombstone_reason": "e\vf\x85g"}
+        text = render_entry(entry(author="a\r\nb", summary="c\n\n### Version 9\u2028d", **stone))
         assert text.split("\n")[2:] == [
             "- **Author:** a b",
             "- **Date:** 2026-11-21T10:44:53Z",
@@ -146,14 +138,10 @@ class TestRender:
 
 
 class TestDescription:
-    @pytest.mark.parametrize(
-        ("sent", "shown"),
-        [
-            ("", ""),
-            (" \n\t", ""),
-            ("##", ""),
-            ("   ### deep", "deep"),
-            ("#NoSpace", "NoSpace"),
+    def test_headings_are_taken_away_and_all_else_stays(self):
+        for sent, shown in (
+            *(("", ""), (" \n\t", ""), ("##", "")),
+            *(("   ### deep", "deep"), ("#NoSpace", "NoSpace")),
             ("a\n#  two", "a\n two"),
             ("a # b\n- # c", "a # b\n- # c"),
             ("a\r\n# b\rc\r\n", "a\r\nb\rc"),
@@ -161,14 +149,11 @@ class TestDescription:
             ("    code\n\tx = 1", "code\n\tx = 1"),
             ("- a\n-- b\n--- c\n-> d", "- a\n-- b\n--- c\n-> d"),
             ("a | b\n--- | ---", "a | b\n--- | ---"),
-        ],
-    )
-    def test_headings_are_taken_away_and_all_else_stays(self, sent, shown):
-        assert described(sent) == shown
+        ):
+            assert described(sent) == shown
 
-    @pytest.mark.parametrize(
-        ("sent", "shown"),
-        [
+    def test_nothing_in_it_can_pass_for_structure(self):
+        for sent, shown in (
             ("# ### Version 9", "Version 9"),
             ("a\n\u00a0\u2003### b", "a\nb"),
             ("a\r### b\v# c\f# d\u2028# e\x85# f\x1e# g", "a\rb\vc\fd\u2028e\x85f\x1eg"),
@@ -177,10 +162,8 @@ class TestDescription:
             ("# ---", "\\---"),
             ("Version 9\n=========\nVersion 8\n-", "Version 9\n\\=========\nVersion 8\n\\-"),
             ("a\r---\u2029---", "a\r\\---\u2029\\---"),
-        ],
-    )
-    def test_nothing_in_it_can_pass_for_structure(self, sent, shown):
-        assert described(sent) == shown
+        ):
+            assert described(sent) == shown
 
 
 class TestReadClaim:
@@ -192,33 +175,21 @@ class TestReadClaim:
         assert read_claim(text.replace("\n", "\r\n")) == Claim("gadget", 2, GADGET_2)
         assert read_claim("\ufeff" + EXAMPLE) == Claim("gadget", 2, GADGET_2)
 
-    def test_a_decomposed_name_is_read_in_normal_form(self):
         assert read_claim("# u\u0308@1") == Claim("ü", 1)
 
-    def test_a_title_of_nothing_but_accents_claims_nothing(self):
-        title = "u" + "\u0301\u0323" * 200_000
-        before = time.process_time()
-        assert read_claim(f"# {title}@1") is None
-        assert read_claim(f"# Package History: {title}\n## Versions\n### Version 1") is None
-        assert time.process_time() - before < 2
-
-    @pytest.mark.parametrize(
-        "versions",
-        [
+    def test_the_highest_version_of_the_section_counts(self):
+        for versions in (
             "### Version 3\n### Version 7 (tombstoned)\n### Version 5\n",
             "### Version 7\n---\n### Version 8\n",
             "### Version 7\n## Forked from\n### Version 8\n",
             "### Version 7\n### Version 1000000000\n### Version ٨\n### Version 8x\n ### Version 9",
-        ],
-    )
-    def test_the_highest_version_of_the_section_counts(self, versions):
-        assert read_claim(f"# Package History: a\n## Versions\n{versions}") == Claim("a", 7)
+        ):
+            head = "# Package History: a\n### Version 9\n## Versions\n"
+            assert read_claim(head + versions) == Claim("a", 7)
 
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "",
-            "# Package History: a",
+    def test_anything_else_claims_nothing(self):
+        for text in (
+            *("", "hello", "# Package History: a", "# a@1000000000", "# a@x", "a@1"),
             "# Package History: a b\n## Versions\n### Version 1",
             "# package history: a\n## Versions\n### Version 1",
             " # Package History: a\n## Versions\n### Version 1",
@@ -226,33 +197,19 @@ class TestReadClaim:
             "# Package History: a\n## Versions\n",
             "# Package History: a\n## Versions\n---\n### Version 1",
             "# Package History: a\n## Versions\n### Version 1000000000",
-            "# a@1000000000",
-            "# a@x",
-            "a@1",
-        ],
-    )
-    def test_anything_else_claims_nothing(self, text):
-        assert read_claim(text) is None
+            "# Package History: a\n## Versions\n### Version two",
+            "# Package History: a\n## Versions\n### Version 1 of 3",
+        ):
+            assert read_claim(text) is None
+        assert history.read_claim(EXAMPLE.encode() + b"\xc3") is None
+        assert history.read_claim(b"\xff" + EXAMPLE.encode()) is None
 
     def test_the_hash_is_the_one_of_the_highest_version_or_none(self):
-        text = render(
-            [
-                Chapter(
-                    "g",
-                    [
-                        entry(2, author="- **Hash:** x", description=f"- **Hash:** {GADGET_2}"),
-                        entry(1, WIDGET_1),
-                    ],
-                )
-            ]
-        )
+        forged = entry(2, author="- **Hash:** x", description=f"- **Hash:** {GADGET_2}")
+        text = render([Chapter("g", [forged, entry(1, WIDGET_1)])])
         assert read_claim(text) == Claim("g", 2, None)
         blocks = f"### Version 2\n### Version 1\n- **Hash:** {WIDGET_1}"
         assert read_claim(f"# Package History: g\n## Versions\n{blocks}") == Claim("g", 2, None)
-
-    def test_what_is_not_utf8_claims_nothing(self):
-        assert history.read_claim(EXAMPLE.encode() + b"\xc3") is None
-        assert history.read_claim(b"\xff" + EXAMPLE.encode()) is None
 
     def test_the_workbench_s_own_record_is_read_too(self):
         text = (
@@ -266,21 +223,26 @@ class TestReadClaim:
         text = "# w@3\n[time: t, author: x, hash: 11111111], hash: eb1ddd1ce6a9]"
         assert read_claim(text) == Claim("w", 3, "eb1ddd1ce6a9")
 
-    @pytest.mark.parametrize(
-        "facts", ["", "[time: t, author: a]", "[hash: eb1d]", "hash: eb1ddd1c]"]
-    )
-    def test_the_workbench_s_record_may_lack_a_usable_hash(self, facts):
-        assert read_claim(f"# w@3\n{facts}\n") == Claim("w", 3, None)
+    def test_the_workbench_s_record_may_lack_a_usable_hash(self):
+        for facts in ("", "[time: t, author: a]", "[hash: eb1d]", "hash: eb1ddd1c]"):
+            assert read_claim(f"# w@3\n{facts}\n") == Claim("w", 3, None)
 
     def test_hostile_text_is_read_in_linear_time(self):
-        size = 3_000_000
+        """Reading in quadratic time would take hours here."""
         head = "# Package History: a\n## Versions\n### Version 1\n"
         pieces = ("\n", " ", "#", "\r\n", "# ", "-", "@1", "hash:", "- **Hash:** ", "- a\n", "x")
-        began = time.perf_counter()
-        for lead in ("", head, "# a@1\n[", "# ", "# Package History:"):
+        for lead, name in (
+            ("", None),
+            (head, "a"),
+            ("# a@1\n[", "a"),
+            ("# Package History:", None),
+        ):
             for piece in pieces:
-                read_claim(lead + piece * (size // len(piece)) + "!")
-        assert time.perf_counter() - began < 60  # 55 texts; what is quadratic takes hours
+                claim = read_claim(lead + piece * (300_000 // len(piece)) + "!")
+                assert (claim.package if claim else None) == name
+        marks = "u" + "\u0301\u0323" * 200_000
+        assert read_claim(f"# {marks}@1") is None
+        assert read_claim(f"# Package History: {marks}\n## Versions\n### Version 1") is None
 
 
 class TestAgreesWith:
@@ -290,10 +252,8 @@ class TestAgreesWith:
         assert Claim("a", 1, "ce8b8584").agrees_with(GADGET_2.removeprefix("sha256:")) is True
         assert Claim("a", 1, "ce8b8585").agrees_with(GADGET_2) is False
         assert Claim("a", 1, GADGET_2 + "0").agrees_with(GADGET_2) is None
-
-    @pytest.mark.parametrize("claimed", [None, "", "ce8b858", "sha256:", "not a hash"])
-    def test_without_eight_digits_there_is_nothing_to_compare(self, claimed):
-        assert Claim("a", 1, claimed).agrees_with(GADGET_2) is None
+        for claimed in (None, "", "ce8b858", "sha256:", "not a hash"):
+            assert Claim("a", 1, claimed).agrees_with(GADGET_2) is None
 
 
 # --- Properties --------------------------------------------------------------------------------
@@ -310,7 +270,7 @@ FORGERIES = [
     ),
     *("Version 99", f"- **Hash:** {GADGET_2}", "# evil@9\n", "[hash: eb1ddd1ce6a9]", "<!--", "```"),
 ]
-foreign = st.lists(st.sampled_from(FORGERIES) | st.text(max_size=3), max_size=12).map("".join)
+foreign = st.lists(st.sampled_from(FORGERIES) | st.text(max_size=3), max_size=6).map("".join)
 hashes = st.none() | st.sampled_from([GADGET_1, WIDGET_1, WIDGET_3])
 
 

@@ -9,9 +9,13 @@ import pytest
 from hubrepo.kernel.blobs import sweep
 from tests.support.archives import package_zip, read_zip
 from tests.support.hub import Client
+from tests.support.races import at_once
+
+pytestmark = pytest.mark.backend
 
 CROWD = 8
 EACH = 4
+VERSIONS = "/api/packages/anvil/versions"
 
 
 @pytest.fixture
@@ -20,32 +24,15 @@ def clients(acme):
     return [Client(acme.hub, acme.slug, acme.key) for _ in range(CROWD)]
 
 
-def at_once(*acts):
-    """What these return, begun at one moment in a thread each."""
-    start = threading.Barrier(len(acts))
-
-    def run(act):
-        start.wait()
-        return act()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(run, acts))
-
-
-def publish(client, archive):
-    return client.upload("/api/packages/anvil/versions", archive, status="*")
-
-
-def tombstone(client, number):
-    path = f"/api/packages/anvil/versions/{number}"
-    return client.send_json("DELETE", path, {"reason": "a race"}, status="*")
+def publish(client, archive, **fields):
+    return client.upload(VERSIONS, archive, fields, status="*")
 
 
 def listed(acme):
     """The versions of the package, by number; live ones are what their hash says."""
-    versions = {each["version"]: each for each in acme.get("/api/packages/anvil/versions").json}
+    versions = {each["version"]: each for each in acme.get(VERSIONS).json}
     for number, version in versions.items():
-        path = f"/api/packages/anvil/versions/{number}/download"
+        path = f"{VERSIONS}/{number}/download"
         if version["tombstoned"]:
             acme.get(path, 410)
         else:
@@ -68,6 +55,15 @@ def test_publishers_of_one_new_package_get_all_numbers(acme, clients):
     versions = listed(acme)
     for each in answers:
         assert versions[each.json["version"]]["content_hash"] == each.json["content_hash"]
+
+
+def test_of_publishers_that_expect_the_same_head_one_wins(acme, clients):
+    archive = package_zip("anvil")
+    publish(acme, archive)
+    found = at_once(*(lambda c=c: publish(c, archive, parent_version="1") for c in clients))
+    assert sorted(each.status_int for each in found) == [201, *[409] * (CROWD - 1)]
+    lost = [each.json for each in found if each.status_int == 409]
+    assert lost == [{"detail": "head moved", "head": 2}] * (CROWD - 1)
 
 
 def test_publishers_of_many_packages_in_opposite_orders_never_stop_each_other(acme, clients):
@@ -95,32 +91,28 @@ def test_publishers_tombstones_and_sweeps_at_once_keep_what_is_live(acme, client
     over = threading.Event()
 
     def sweep_on():
-        swept = 0
         while not over.is_set():
-            swept += sweep(hub.registry.database, hub.registry.stores)
-        return swept
+            sweep(hub.registry.database, hub.registry.stores)
 
     def publish_some(client):
         return [publish(client, archive) for _ in range(EACH)]
 
-    def tombstone_some(client, first):
-        return [tombstone(client, number) for number in range(first, first + 4)]
+    def tombstone_some(client):
+        return [client.call("DELETE", f"{VERSIONS}/{number}") for number in range(1, 5)]
 
     with ThreadPoolExecutor(2) as sweepers:
         running = [sweepers.submit(sweep_on) for _ in range(2)]
         try:
             runs = at_once(
                 *(lambda c=c: publish_some(c) for c in clients[:5]),
-                *(lambda c=c: tombstone_some(c, 1) for c in clients[5:]),
+                *(lambda c=c: tombstone_some(c) for c in clients[5:]),
             )
         finally:
             over.set()
         for each in running:
             each.result()
-    published = [each for run in runs[:5] for each in run]
-    removed = [each for run in runs[5:] for each in run]
-    assert {each.status_int for each in published} == {201}
-    assert {each.status_int for each in removed} <= {200, 410}
+    assert {each.status_int for run in runs[:5] for each in run} == {201}
+    assert {each.status_int for run in runs[5:] for each in run} <= {200, 410}
     versions = listed(acme)
     assert sorted(versions) == list(range(1, 4 + 5 * EACH + 1))
     assert [n for n, each in sorted(versions.items()) if each["tombstoned"]] == [1, 2, 3, 4]

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.hub import Hub
 
+pytestmark = pytest.mark.long
+
 VERSION = "/api/packages/widget/versions/1/download"
 PATHS = [VERSION, "/api/packages/widget/latest", "/api/packages/widget/aliases/stable/download"]
 
@@ -29,39 +31,33 @@ def widget(acme):
     return acme
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_whoever_follows_has_the_bytes_with_their_name_and_type(widget, path):
-    led = widget.get(path, 302)
-    assert (led.body, led.headers["Cache-Control"]) == (b"", "no-store")
-    as_the_hub_says = widget.call("HEAD", path)
-    with urlopen(led.headers["Location"]) as answer:
-        assert len(answer.read()) == int(as_the_hub_says.headers["Content-Length"])
-        for name in ("Content-Type", "Content-Disposition", "Cache-Control"):
-            assert answer.headers[name] == as_the_hub_says.headers[name]
-    assert 'filename="widget-v1.zip"' in as_the_hub_says.headers["Content-Disposition"]
+def test_whoever_follows_has_the_bytes_with_their_name_and_type(widget):
+    for path in PATHS:
+        led = widget.get(path, 302)
+        assert (led.body, led.headers["Cache-Control"]) == (b"", "no-store")
+        as_the_hub_says = widget.call("HEAD", path)
+        with urlopen(led.headers["Location"]) as answer:
+            assert len(answer.read()) == int(as_the_hub_says.headers["Content-Length"])
+            for name in ("Content-Type", "Content-Disposition", "Cache-Control"):
+                assert answer.headers[name] == as_the_hub_says.headers[name]
+        assert 'filename="widget-v1.zip"' in as_the_hub_says.headers["Content-Disposition"]
 
 
 def test_a_range_is_asked_of_the_store(widget):
-    led = widget.get(VERSION, 302, headers={"Range": "bytes=0-3"})
-    with urlopen(Request(led.headers["Location"], headers={"Range": "bytes=0-3"})) as answer:
+    sent = {"Range": "bytes=0-3"}
+    led = widget.get(VERSION, 302, headers=sent)
+    with urlopen(Request(led.headers["Location"], headers=sent)) as answer:
         assert (answer.status, answer.read()) == (206, b"PK\x03\x04")
 
 
-def test_what_needs_no_bytes_the_hub_answers_itself(widget):
-    head = widget.call("HEAD", VERSION, status=200)
-    tag = head.headers["ETag"]
+def test_what_needs_no_bytes_the_hub_answers_itself(widget, beta):
+    tag = widget.call("HEAD", VERSION, status=200).headers["ETag"]
     widget.get(VERSION, 304, headers={"If-None-Match": tag})
     widget.get(VERSION, 412, headers={"If-Match": '"another"'})
     widget.get(VERSION, 416, headers={"Range": "bytes=99999999-"})
-
-
-def test_others_get_what_they_get_without_it(widget, beta):
     missing = beta.get(VERSION.replace("widget", "nothing"), 404)
     assert beta.get(VERSION, 404).json == missing.json
     widget.hub.app().get(VERSION, status=401)
-
-
-def test_a_tombstone_leads_nowhere(widget):
     widget.send_json("DELETE", "/api/packages/widget/versions/1", {"reason": "leaked"})
     widget.get(VERSION, 410)
 
