@@ -362,11 +362,14 @@ def test_a_lower_limit_is_reached_by_and_by(make, monkeypatch):
     monkeypatch.setattr(services, "FORGET_AT_ONCE", 3)
     acme = make(keep_publications=9)
     for number in range(1, 7):
+        acme.now += SECOND
         acme.publish("site", str(number))
     acme.settings = PageSettings(keep_publications=1)
-    for kept in ([-7, 6, 5, 4], [-8, 7], [-9, 8]):
+    for kept in (4, 2, 2):
+        acme.now += SECOND
         acme.publish("site", "another")
-        assert acme.kept("site") == kept
+        assert len(acme.kept("site")) == kept
+    assert acme.kept("site") == [-9, 8]
 
 
 def test_what_was_retired_long_ago_goes_wherever_it_is(make):
@@ -518,29 +521,26 @@ def test_what_was_refused_leaves_neither_rows_nor_bytes(acme):
 # --- overlap
 
 
-DEEPEST = "1/2/3/4/5/6/7/8"
-ABOVE = [("ov", path) for path in ("ov/-", "ov/..x", "ov/0", "ov/_", "ov/z", "ov/z/z/z/z/z/z/z")]
-ABOVE += [(DEEPEST[: 2 * depth - 1], DEEPEST) for depth in range(1, 8)]
 # In code point order: - . / 0 _ a: what is not below `ov` lies on both sides of what is.
-BESIDE = [("ov", path) for path in ("ov-/y", "ov-x", "ov./y", "ov.x", "ov0/y", "ov_x", "ovx", "o")]
-BESIDE += [("ov/a", "ov/ab"), ("ov/a", "ov/a-b"), ("ov/a", "ov/b")]
+BELOW = ["ov/-", "ov/..x", "ov/0", "ov/_", "ov/z", "ov/z/z/z/z/z/z/z"]
+BESIDE = ["ov-/y", "ov-x", "ov./y", "ov.x", "ov0/y", "ov_x", "ovx", "o"]
 
 
-def test_pages_overlap_by_whole_segments(database):
-    for above, below in ABOVE:
+def test_pages_overlap_by_whole_segments(acme):
+    for path in ("ov", *BESIDE):
+        acme.publish(path)
+    acme.unpublish("ov")
+    acme.publish("ov")
+    acme.unpublish("ov")
+    pairs = [("ov", below) for below in BELOW]
+    pairs += [(f"n{'/n' * depth}", f"n{'/n' * 7}") for depth in (1, 6)]
+    for above, below in pairs:
         for live, path in ((above, below), (below, above)):
-            acme = Acme(database, MemoryStore())
             acme.publish(live)
-            acme.publish("ov-beside/x")
             with pytest.raises(PathOverlaps, match=f"path overlaps published page '{live}'"):
                 acme.publish(path)
             acme.unpublish(live)
-            acme.publish(path)
-    for pair in BESIDE:
-        acme = Acme(database, MemoryStore())
-        for path in (*pair, *pair):
-            acme.publish(path)
-        assert set(acme.listed()) == set(pair)
+    assert set(acme.listed()) == set(BESIDE)
 
 
 def test_if_several_pages_overlap_one_of_them_is_named(acme):
