@@ -9,7 +9,9 @@ from hubrepo.kernel.blobs import sweep
 from tests.support.archives import page_zip
 from tests.support.hub import Client
 
-ROUNDS = 6
+pytestmark = [pytest.mark.long, pytest.mark.backend]
+
+ROUNDS = 4
 
 
 def at_once(*acts):
@@ -30,9 +32,7 @@ def publisher(acme, path, files):
     return lambda: client.upload("/api/pages", archive, status="*")
 
 
-@pytest.mark.parametrize(
-    "paths", [("a", "a/b"), ("a/b", "a"), ("x/y", "x/y/z/q"), ("a", "a/b", "a/b/c", "a/c")]
-)
+@pytest.mark.parametrize("paths", [("a", "a/b"), ("a", "a/b", "a/b/c", "a/c")])
 def test_of_publishers_whose_paths_overlap_one_wins_for_each_branch(hub, paths):
     for _ in range(ROUNDS):
         acme = hub.organisation()
@@ -142,7 +142,7 @@ def test_publish_unpublish_and_roll_back_at_once_end_in_what_one_order_gives(hub
 
 def test_readers_see_one_generation_or_the_next_and_never_a_gap(hub):
     acme = hub.organisation()
-    generations, over, strange = 25, threading.Event(), []
+    generations, over, strange = 12, threading.Event(), []
 
     def site(number):
         return {"index.html": f"{number:04}", "a/b.txt": f"{number:04}" * 40_000}
