@@ -191,7 +191,7 @@ class TestLimits:
         ("setting", "limit", "members", "reason"),
         [
             ("max_members", 2, [("a", "x"), ("b", "x")], "the archive has 3 members, more than the limit of 2"),
-            ("max_expanded", 50, [("a", "x" * 20), ("b", "x" * 20)], "'b' expands beyond the limit of 50 bytes"),
+            ("max_expanded", 50, [("a", "x" * 9), ("b", "x" * 20)], "'b' expands beyond the limit of 50 bytes"),
             ("max_ratio", 9, [("a", bytes(2**21))], "'a' expands beyond the limit of 9 times its stored size"),
             ("max_name", 10, [("a" * 11, "x")], "'aaaaaaaaaaa' has a name longer than the limit of 10 bytes"),
             ("max_depth", 2, [("a/b/c", "x")], "'a/b/c' has a path longer than the limit of 2 segments"),
