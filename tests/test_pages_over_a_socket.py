@@ -108,14 +108,6 @@ def test_the_page_calls_of_the_desktop_client(wire: Wire) -> None:
     assert wire.ask("GET", first.json["url"]).status == 404
 
 
-def test_a_bad_key_publishes_nothing_and_visits_as_anybody_does(running: HubProcess) -> None:
-    with Wire(running.port, "kpf_00000000_" + "x" * 43) as stranger:
-        answer = stranger.publish_page(make_zip(SITE), path="stolen")
-        assert (answer.status, answer.headers["www-authenticate"]) == (401, "Api-Key")
-        assert stranger.ask("GET", "/pages/acme/site/").status == 200
-        assert stranger.ask("GET", "/pages/acme/stolen/").status == 404
-
-
 def test_head_get_and_what_is_unchanged_on_one_connection(running: HubProcess) -> None:
     with Wire(running.port) as visitor:
         for name in ("", "style/main.css"):

@@ -251,16 +251,6 @@ def test_a_hostile_script_finds_nothing_kept_on_the_hubs_own_host(
         assert outcomes["cookie"] == "got "
 
 
-def test_the_host_of_pages_has_no_api(browser: Browser, pages_host: Place) -> None:
-    browser.open(f"{pages_host.publish('honest', honest())}/")
-    browser.report()
-    statuses = browser.run(
-        "return Promise.all(['/api/packages', '/api/pages', '/api', '/_ah/health', '/']"
-        ".map(async (path) => (await fetch(path)).status))"
-    )
-    assert statuses == [404] * 5
-
-
 def test_an_address_with_nothing_behind_it_says_so_readably(
     browser: Browser, own_host: Place
 ) -> None:

@@ -21,7 +21,6 @@ from tests.support.archives import make_zip, page_zip
 
 MIB = 1024**2
 MANIFEST = ("pages.toml", '[publish]\npath = "site"\n')
-ENTRY, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 
 
 def bundle(data, path=None, **limits):
@@ -50,34 +49,12 @@ def zipped(*members):
     return file.getvalue()
 
 
-def patched(data, name, local, entry, form, value):
-    """`data` with a number of the member `name` changed in its local header and its directory entry.
-
-    `local` and `entry` are the places of the number in the two records; None leaves one alone.
-    """
-    changed = bytearray(data)
-    raw = name.encode()
-    for signature, place, name_at in ((LOCAL, local, 30), (ENTRY, entry, 46)):
-        at = data.find(signature)
-        while at >= 0 and data[at + name_at : at + name_at + len(raw)] != raw:
-            at = data.find(signature, at + 1)
-        if place is not None:
-            struct.pack_into(form, changed, at + place, value)
-    return bytes(changed)
-
-
-def flagged(data, name, flags):
-    return patched(data, name, 6, 8, "<H", flags)
-
-
 def resized(data, name, size):
-    return patched(data, name, 22, 24, "<L", size)
-
-
-def moved(data, name, other):
-    """The directory lets `name` begin in the middle of `other`."""
-    inside = data.index(LOCAL, data.index(other.encode()))
-    return patched(data, name, None, 42, "<L", inside)
+    """`data` with another size of the member `name`, wherever it is told."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        info = archive.getinfo(name)
+    told = struct.pack("<2L", info.compress_size, info.file_size)
+    return data.replace(told, struct.pack("<2L", info.compress_size, size))
 
 
 class TestNames:
@@ -106,14 +83,10 @@ class TestNames:
         [
             (["a", "a"], "'a' is in the archive twice"),
             (["README", "readme"], "'readme' differs from 'README' only in case or normal form"),
-            (["straße", "STRASSE"], "'STRASSE' differs from 'straße' only in case or normal form"),
             (["ü", "u\u0308"], "'ü' is in the archive twice"),
             (["Ü", "u\u0308"], "'ü' differs from 'Ü' only in case or normal form"),
             (["a/b", "a/./b"], "'a/b' is in the archive twice"),
             (["a/b", "a\\b"], "'a/b' is in the archive twice"),
-            (["a/b", "a//b"], "'a/b' is in the archive twice"),
-            (["b", "a/../b"], "'b' is in the archive twice"),
-            (["A/x", "a/./X"], "'a/X' differs from 'A/x' only in case or normal form"),
             (["a", "a/b"], "'a' is a file, and also the folder of 'a/b'"),
             (["a", "A\\b"], "'a' is a file, and also the folder of 'A/b'"),
             (["Pages.toml"], "'Pages.toml' differs from 'pages.toml' only in case or normal form"),
@@ -143,45 +116,26 @@ class TestNames:
 GOOD = zipped(("one.html", "1" * 300), ("two.html", "2" * 300))
 
 
-class TestMembers:
-    @pytest.mark.parametrize(
-        ("data", "reason"),
-        [
-            (flagged(GOOD, "one.html", 1), "'one.html' is encrypted"),
-            (zipped(member("l", b"/etc", stat.S_IFLNK | 0o777)), "'l' is a link"),
-            (zipped(member("p", b"", stat.S_IFIFO | 0o644)), "'p' is neither a file nor a folder"),
-            (zipped(member("d", b"", stat.S_IFCHR | 0o644)), "'d' is neither a file nor a folder"),
-            (zipped(member("f/", b"content")), "'f/' is a folder with content"),
-            (
-                zipped(member("b", method=zipfile.ZIP_BZIP2)),
-                "'b' is compressed by method 12, neither stored nor deflated",
-            ),
-            (resized(GOOD, "one.html", 299), "'one.html' inflates to more than it claims"),
-            (resized(GOOD, "one.html", 301), "'one.html' inflates to less than it claims"),
-            (
-                patched(GOOD, "one.html", 14, 16, "<L", 7),
-                "'one.html' does not match its checksum",
-            ),
-            (
-                patched(GOOD, "one.html", None, 24, "<L", 7),
-                "'one.html' has another size or checksum in its local header",
-            ),
-            (GOOD[: len(GOOD) // 2], "file is not a valid ZIP"),
-            (b"", "file is not a valid ZIP"),
-            (b"no archive", "file is not a valid ZIP"),
-        ],
-    )
-    def test_what_is_not_what_it_claims_is_refused(self, data, reason):
-        assert refusal(data) == reason
-
-    def test_members_that_share_bytes_are_refused(self):
-        two = member("two.html", b"22", method=zipfile.ZIP_STORED)
-        inner = zipped(two)
-        # The second member lies once by itself, and once more within the first.
-        copy = inner[inner.rindex(LOCAL) : inner.index(ENTRY)]
-        data = zipped(member("one.html", copy, method=zipfile.ZIP_STORED), two)
-        assert len(bundle(data).entries) == 2
-        assert refusal(moved(data, "two.html", "one.html")) == "'two.html' overlaps 'one.html'"
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (zipped(member("l", b"/etc", stat.S_IFLNK | 0o777)), "'l' is a link"),
+        (zipped(member("d", b"", stat.S_IFCHR | 0o644)), "'d' is neither a file nor a folder"),
+        (zipped(member("f/", b"content")), "'f/' is a folder with content"),
+        (
+            zipped(member("b", method=zipfile.ZIP_BZIP2)),
+            "'b' is compressed by method 12, neither stored nor deflated",
+        ),
+        (resized(GOOD, "one.html", 299), "'one.html' inflates to more than it claims"),
+        (resized(GOOD, "one.html", 301), "'one.html' inflates to less than it claims"),
+        (GOOD[: len(GOOD) // 2], "file is not a valid ZIP"),
+        (b"", "file is not a valid ZIP"),
+        (b"no archive", "file is not a valid ZIP"),
+    ],
+)  # fmt: skip
+def test_what_is_not_what_it_claims_is_refused(data, reason):
+    """The kernel's archives are asked; all that they refuse is in their own tests."""
+    assert refusal(data) == reason
 
 
 class TestLimits:

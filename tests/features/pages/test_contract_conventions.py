@@ -5,7 +5,6 @@ How lines are read and which rule speaks of a path is tested in `test_convention
 
 import pytest
 
-from tests.support.contract import assert_refused
 from tests.support.hub import Client
 
 PAGES = "/api/pages"
@@ -55,12 +54,6 @@ class TestRedirects:
         """Static hosts follow the first line that matches, from top to bottom."""
         publish(acme, "/a /first 302\n/* /forced 301!\n")
         assert location(acme, "/a", 302) == "/first"
-
-    def test_other_letters_are_matched_in_any_spelling_and_encoded_on_the_way_out(self, acme):
-        publish(acme, "/\u00fc /n\u00e4\n/a%20b /c\n/s/* /t/:splat".encode())
-        assert location(acme, "/\u00fc") == location(acme, "/u\u0308") == "/n%C3%A4"
-        assert location(acme, "/a b") == "/c"
-        assert location(acme, "/s/\u00e4 b") == "/t/%C3%A4%20b"
 
     def test_what_is_filled_in_leads_nowhere_else(self, acme):
         publish(acme, "/s/* /:splat")
@@ -134,13 +127,6 @@ class TestRewrites:
             assert visit(acme, path, 404).text == "lost"
         visit(acme, "/c", 302)
 
-    def test_no_visitor_is_answered_with_an_error_of_ours(self, acme):
-        lines = ("/safe /%3Asafe 200", "/safe /%3Asafe", "/x* /y/:splat 200", "/:a/b /:a 200")
-        for line in lines:
-            publish(acme, line, status="*")
-            for path in ("safe", "xy", "x:splat", "q/b", "%3Aa/b"):
-                assert visit(acme, f"/{path}", "*").status_int < 500
-
 
 class TestHeaders:
     @pytest.mark.parametrize(
@@ -213,8 +199,3 @@ def test_only_files_at_the_root_are_rules_and_these_are_not_served(acme):
     assert visit(acme, "/d/_redirects").text == visit(acme, "/d/_headers").text == "nonsense"
     for name in ("_redirects", "_headers", "pages.toml", "PAGES.TOML"):
         visit(acme, f"/{name}", 404)
-
-
-def test_a_first_page_with_a_wrong_line_is_no_page(acme):
-    publish(acme, "/only", status=422)
-    assert_refused(acme.get(f"{PAGES}/team/site", 404), 404, "not currently published")

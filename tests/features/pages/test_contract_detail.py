@@ -23,15 +23,10 @@ ALLOWED = {
 }
 BAD = {
     "%20": NO_PATH,
-    "%20x": "invalid path segment: ' x'",
     "a/%2Fb": "invalid publish path: 'a//b'",
     "a/%2E%2E/b": "invalid publish path: 'a/../b'",
-    "%2Fa": "invalid publish path: '/a'",
-    "a'b": 'invalid path segment: "a\'b"',
-    "a/%C3%BC": "invalid path segment: 'ü'",
     "a%00b": r"invalid path segment: 'a\x00b'",
     "%2541": "invalid path segment: '%41'",
-    "@@x": "invalid path segment: '@@x'",
     "a" * 256: "publish path too long",
     "1/2/3/4/5/6/7/8/9": "publish path too deep",
 }
@@ -72,18 +67,6 @@ class TestShow:
         for url, detail in BAD.items():
             assert_refused(page.call(method, f"{PAGES}/{url}"), 422, detail)
         assert page.visit("a/b/").text == "i"
-
-    def test_other_addresses_are_4xx(self, page):
-        for url in ("/api//pages", "/api/pages//", "//api/pages", "/api/Pages"):
-            assert page.get(url, "*").status_int in {400, 404, 422}
-
-    def test_the_security_headers_of_the_api_are_there(self, page):
-        headers = page.get(f"{PAGES}/a/b").headers
-        assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["X-Frame-Options"] == "DENY"
-        assert headers["Referrer-Policy"] == "same-origin"
-        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
-        assert "Access-Control-Allow-Origin" not in headers
 
 
 class TestMethods:
@@ -238,14 +221,9 @@ class TestListing:
             found = list(pages_of(ticking, f"{PAGES}?limit={limit}"))
             assert [item for part in found for item in part] == whole.json
             assert all(len(part) == limit for part in found[:-1])
-
-    def test_the_link_works_below_a_prefix(self, hub, acme):
-        below = Client(hub, acme.slug, acme.key, prefix="/workshop")
-        for path in "abc":
-            below.publish_page(path)
-        link = below.get(f"{PAGES}?limit=2").headers["Link"]
-        assert "/workshop/api/pages?" in link
-        assert len(list(pages_of(below, f"{PAGES}?limit=2"))) == 2
+        below = Client(ticking.hub, ticking.slug, ticking.key, prefix="/workshop")
+        assert "/workshop/api/pages?" in below.get(f"{PAGES}?limit=2").headers["Link"]
+        assert len(list(pages_of(below, f"{PAGES}?limit=2"))) == 4
 
     def test_what_is_published_meanwhile_is_neither_skipped_nor_repeated(self, ticking):
         for path in "abcd":

@@ -7,15 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.archives import make_zip, page_zip
-from tests.support.contract import assert_refused, same_answer
+from tests.support.contract import assert_refused
 from tests.support.hub import Client, Hub
 
 PAGES = "/api/pages"
 GONE = "not currently published"
 SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-FIELDS = [
-    *("publication", "published_at", "published_by", "content_hash", "size", "files", "live"),
-]
+FIELDS = "publication published_at published_by content_hash size files live"
 
 
 def publications(client, path="x", **options):
@@ -56,7 +54,7 @@ class TestListing:
         acme.upload(PAGES, archives[0], {"author": "bob"})
         acme.upload(PAGES, archives[1])
         found = publications(acme)
-        assert [list(each) for each in found] == [FIELDS, FIELDS]
+        assert [" ".join(each) for each in found] == [FIELDS, FIELDS]
         assert [each["publication"] for each in found] == [2, 1]
         assert [each["live"] for each in found] == [True, False]
         assert [each["published_by"] for each in found] == ["service", "bob"]
@@ -85,10 +83,7 @@ class TestListing:
         rest = site.get(re.sub("^https?://[^/]+", "", url))
         assert first.json + rest.json == publications(site)
         assert "Link" not in rest.headers
-
-    def test_a_trailing_slash_is_tolerated(self, site):
-        plain = site.get(f"{PAGES}/x/publications")
-        assert same_answer(site.get(f"{PAGES}/x/publications/")) == same_answer(plain)
+        assert site.get(f"{PAGES}/x/publications/").json == publications(site)
 
 
 class TestRollback:
@@ -176,23 +171,17 @@ class TestRollback:
         assert site.visit("x/").text == "four"
         roll_back(site, 2, status=422, headers=key)
 
-    def test_a_trailing_slash_and_a_prefix_are_fine(self, site):
-        below = Client(site.hub, site.slug, site.key, prefix="/workshop")
-        response = below.send_json("POST", f"{PAGES}/x/rollback/", {"publication": 1})
-        assert response.json["url"] == f"/workshop/pages/{site.slug}/x/"
-        assert below.visit("x/").text == "one"
-
-    def test_another_organisation_rolls_nothing_back(self, site, beta):
+    def test_nobody_else_rolls_anything_back(self, site, beta):
+        reader = Client(site.hub, site.slug, site.hub.issue_key(site.slug, scopes=["read"]))
+        roll_back(reader, 1, status=403)
+        assert numbers(reader) == [3, 2, 1]
         roll_back(beta, 1, status=404)
         publish_texts(beta, "beta", "beta 2")
         roll_back(beta, 1)
         assert (site.visit("x/").text, beta.visit("x/").text) == ("three", "beta")
-
-    def test_a_key_that_may_only_read_rolls_nothing_back(self, site):
-        reader = Client(site.hub, site.slug, site.hub.issue_key(site.slug, scopes=["read"]))
-        roll_back(reader, 1, status=403)
-        assert numbers(reader) == [3, 2, 1]
-        assert live(site) == [3]
+        below = Client(site.hub, site.slug, site.key, prefix="/workshop")
+        response = below.send_json("POST", f"{PAGES}/x/rollback/", {"publication": 1})
+        assert response.json["url"] == f"/workshop/pages/{site.slug}/x/"
 
 
 class TestDifference:
@@ -277,11 +266,9 @@ class TestForgetting:
     def forget(self, client, number, status=204):
         return client.call("POST", f"{self.url(number)}/forget", status=status)
 
-    def test_each_can_be_asked_for(self, site):
+    def test_each_can_be_asked_for_and_one_that_is_not_kept_is_404(self, site, beta):
         for each in publications(site):
             assert site.get(self.url(each["publication"])).json == each
-
-    def test_one_that_is_not_kept_is_404(self, site, beta):
         for method, behind in (("GET", ""), ("POST", "/forget")):
             response = site.call(method, self.url(9) + behind)
             assert_refused(response, 404, "publication 9 not found")
@@ -376,6 +363,7 @@ class TestAudit:
         one, two = first["content_hash"], second["content_hash"]
         assert hashes == [one, two, one, one]
         assert [each.details["publication"] for each in (new, again, back, down)] == [1, 2, 1, 1]
+        assert [each.details.get("previous") for each in (new, again, back)] == [None, 1, 2]
         assert {each.subject for each in (new, again, back, down)} == {"page:x"}
         assert len({each.action for each in (new, back, down)}) == 3
         assert new.action == again.action == "pages:publish"

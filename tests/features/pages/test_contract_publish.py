@@ -237,17 +237,6 @@ class TestErrors:
         assert [each["path"] for each in acme.get(PAGES).json] == ["ov/a/bc", "ov/a/b"]
         assert acme.visit("ov/a/b/").text == "first"
 
-    def test_a_key_is_asked_for_first(self, hub):
-        for headers, detail in (
-            ({}, "Authentication credentials were not provided."),
-            ({"Authorization": "Api-Key kpf_x"}, "invalid API key"),
-        ):
-            response = hub.app().request(
-                PAGES, method="POST", body=b"x", headers=headers, status=401
-            )
-            assert_refused(response, 401, detail)
-            assert response.headers["WWW-Authenticate"] == "Api-Key"
-
     def test_a_key_that_may_only_read_publishes_nothing(self, hub, acme):
         reader = Client(hub, acme.slug, hub.issue_key(acme.slug, scopes=["read"]))
         reader.publish_page("x", status=403)

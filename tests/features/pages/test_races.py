@@ -69,18 +69,6 @@ def test_publishers_of_one_path_both_win_and_have_numbers_of_their_own(hub):
         assert [(each["publication"], each["live"]) for each in kept] == [(2, True), (1, False)]
 
 
-def test_publishers_of_the_same_bytes_share_them(hub):
-    acme = hub.organisation()
-    archive = page_zip("site", {"index.html": "same"})
-    clients = [Client(hub, acme.slug, acme.key) for _ in range(4)]
-    answers = at_once(
-        *(lambda each=each: each.upload("/api/pages", archive, status="*") for each in clients)
-    )
-    assert sorted(each.json["publication"] for each in answers) == [1, 2, 3, 4]
-    assert len({each.json["content_hash"] for each in answers}) == 1
-    assert acme.visit("site/").text == "same"
-
-
 def test_the_same_bytes_put_and_released_at_once_are_there_while_anybody_needs_them(hub):
     """Nothing is kept of what is unpublished, so that one lets go of what another puts."""
     acme = hub.organisation()

@@ -26,15 +26,9 @@ def led(rule, path, **options):
         ("/old /new", "/old", "/new"),
         ("/old /new", "/old/", "/new"),
         ("/old/ /new", "/old", "/new"),
-        ("/old/ /new", "/old/", "/new"),
         ("/old /new", "/older", None),
-        ("/old /new", "/old/er", None),
-        ("/old /new", "/x/old", None),
         ("/old /new", "/OLD", None),
-        ("/old /new", "/old//", None),
         ("/ /start", "/", "/start"),
-        ("/ /start", "/x", None),
-        ("/a.b /x", "/a.b", "/x"),
         ("/a.b /x", "/aXb", None),
         ("/a+(b)[c] /x", "/a+(b)[c]", "/x"),
         # A splat at the end is everything below, and the folder itself.
@@ -49,10 +43,8 @@ def led(rule, path, **options):
         ("/old*/end /new/:splat", "/old/a/b/end", "/new//a/b"),
         ("/old*/end /new", "/old/a/b", None),
         ("/*.php /:splat", "/a/b.php", "/a/b"),
-        ("/*.php /:splat", "/a/b.html", None),
         # A placeholder is one segment.
         ("/:a /x/:a", "/one", "/x/one"),
-        ("/:a /x/:a", "/one/", "/x/one"),
         ("/:a /x", "/", None),
         ("/:a /x", "/one/two", None),
         ("/:y/:m/:d/:s /posts/:s?on=:y", "/26/11/21/hi", "/posts/hi?on=26"),
@@ -65,13 +57,11 @@ def led(rule, path, **options):
         ("/a:b /x", "/ac", None),
         # Bytes are compared once decoded, in one normal form.
         ("/%C3%BC /x", "/ü", "/x"),
-        ("/ü /x", "/ü", "/x"),
         ("/u\u0308 /x", "/ü", "/x"),
         ("/a%20b /x", "/a b", "/x"),
         ("/%2541 /x", "/%41", "/x"),
         # What leads to a URL is encoded, and what was encoded stays so.
         ("/x /ü", "/x", "/%C3%BC"),
-        ("/x /a%20b", "/x", "/a%20b"),
         ("/x https://example.com/a?b=c#d", "/x", "https://example.com/a?b=c#d"),
         ("/* /x?q=:splat", "/a b&c=d", "/x?q=a%20b%26c%3Dd"),
         ("/* https://example.com/:splat", "/ü/a?b#c", "https://example.com/%C3%BC/a%3Fb%23c"),
@@ -164,16 +154,6 @@ def test_a_page_s_lead_is_that_of_its_first_line_that_leads(redirects, path):
 LONG = "/" + "a" * 1299
 
 
-def quickest(act):
-    """Seconds that `act` takes when nothing else is in its way."""
-    seconds = []
-    for _ in range(3):
-        started = process_time()
-        act()
-        seconds.append(process_time() - started)
-    return min(seconds)
-
-
 SHARE = MAX_SIZE // MAX_WILD - 40
 
 
@@ -205,8 +185,9 @@ def test_the_worst_rules_that_a_file_can_hold_take_less_than_a_second_to_match_n
     for source in WORST_SOURCES:
         rules = worst_rules(source)
         for path in WORST_PATHS:
-            both = quickest(lambda: (rules.lead(path), rules.headers_for(path)))  # noqa: B023
-            assert both * MAX_WILD / 2 < 1, source
+            started = process_time()
+            assert (rules.lead(path), rules.headers_for(path)) == (None, {})
+            assert (process_time() - started) * MAX_WILD / 2 < 1, source
 
 
 def test_plain_rules_are_looked_up_and_not_tried_one_by_one(monkeypatch):
