@@ -1,82 +1,62 @@
-"""Hubs that a browser can visit: one in a process of its own, one that people are signed in to."""
+"""Hubs in this process that a browser can visit, and that know people by a cookie."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from webtest.http import StopableWSGIServer
 
 import hubrepo
 from hubrepo.kernel.accounts import Organisation, OrganisationRef
+from hubrepo.server import Server
 from tests.browser import sessions
-from tests.support.archives import page_zip
+from tests.browser.sites import Files
 from tests.support.browser import Browser
 from tests.support.hub import Client, Hub
-from tests.support.process import FORM_TYPE, HubProcess, free_port, multipart
+from tests.support.process import free_port
 
 HUB, PAGES = "hub.localhost", "pages.localhost"
 
 
 @dataclass
 class Place:
-    """Where pages are: on the hub's own host, or on another, and behind which prefix."""
-
-    process: HubProcess
-    host: str
-
-    @property
-    def origin(self) -> str:
-        """As scripts know it, if they may."""
-        return f"http://{self.host}:{self.process.port}"
-
-    @property
-    def is_sandbox(self) -> bool:
-        """Whether it is the host of the API."""
-        return self.host == HUB
-
-    def path(self, path: str) -> str:
-        """Where a page is, on its host, without the last slash."""
-        return f"{self.process.prefix}/pages/acme/{path}"
-
-    def publish(self, path: str, files: Mapping[str, str | bytes]) -> str:
-        """Publish a page; its URL, without the last slash."""
-        form = multipart(path, page_zip(path, files))
-        with self.process.wire() as wire:
-            api = f"{self.process.prefix}/api/pages"
-            answer = wire.ask("POST", api, form, {"Content-Type": FORM_TYPE})
-        assert answer.status == 201, answer.body
-        return self.origin + self.path(path)
-
-
-@contextmanager
-def place(folder: Path, host: str, prefix: str = "") -> Iterator[Place]:
-    """A hub whose pages are on `host`."""
-    port = free_port()
-    settings = {} if host == HUB else {"pages_host": f"{host}:{port}"}
-    with HubProcess(folder, settings, {"url_prefix": prefix} if prefix else {}, port) as process:
-        yield Place(process, host)
-
-
-@dataclass
-class Office:
-    """A hub that knows people by a cookie. `acme` has a key of the organisation they are in."""
+    """A hub below a prefix, and the host of its pages. `acme` has a key of an organisation."""
 
     acme: Client
     port: int
     host: str
+    prefix: str
 
     @property
     def hub(self) -> str:
-        """The origin of the API."""
-        return f"http://{HUB}:{self.port}"
+        """Where the API is."""
+        return f"http://{HUB}:{self.port}{self.prefix}"
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether pages are on the host of the API."""
+        return self.host == HUB
 
     @property
     def origin(self) -> str:
         """That of the pages, as their scripts see it."""
-        return "null" if self.host == HUB else f"http://{self.host}:{self.port}"
+        return "null" if self.is_sandbox else f"http://{self.host}:{self.port}"
+
+    def path(self, page: str) -> str:
+        """Where a page is, on its host, without the last slash."""
+        return f"{self.prefix}/pages/{self.acme.slug}/{page}"
+
+    def url(self, page: str) -> str:
+        """The whole of it."""
+        return f"http://{self.host}:{self.port}{self.path(page)}"
+
+    def publish(self, page: str, files: Files) -> str:
+        """Publish a page; its URL, without the last slash."""
+        self.acme.publish_page(page, files)
+        return self.url(page)
 
     @property
     def asked(self) -> list[sessions.Asked]:
@@ -96,17 +76,20 @@ class Office:
 
 
 @contextmanager
-def office(folder: Path, host: str) -> Iterator[Office]:
-    """A hub with sessions, in this process, whose pages are on `host`."""
+def place(folder: Path, host: str, prefix: str = "") -> Iterator[Place]:
+    """A hub with sessions whose pages are on `host`."""
     port = free_port()
     settings = {} if host == HUB else {"pages_host": f"{host}:{port}"}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(hubrepo, "FEATURES", (*hubrepo.FEATURES, sessions.__name__))
         hub = Hub.below(folder, **settings)
-    server = StopableWSGIServer.create(hub.wsgi, host="127.0.0.1", port=port, threads=8)
+    listen = {"host": "127.0.0.1", "port": port, "threads": 8, "url_prefix": prefix}
+    server = Server(hub.wsgi, listen)
+    thread = threading.Thread(target=server.run)
+    thread.start()
     try:
-        yield Office(hub.organisation(), port, host)
+        yield Place(hub.organisation(), port, host, prefix)
     finally:
-        server.shutdown()
-        server.runner.join()
+        server.end()
+        thread.join()
         hub.registry.database.close()

@@ -1,9 +1,10 @@
 """The sites that are published: their files lie in `sites/`, but for those that code makes better."""
 
+import io
+import wave
 from pathlib import Path
 
 from tests.support.archives import make_zip, page_zip
-from tests.support.browser import WASM_SUM, png, truetype, wav
 
 FOLDER = Path(__file__).with_name("sites")
 ARCHIVE = make_zip({"a": "b"})
@@ -12,15 +13,12 @@ Files = dict[str, bytes]
 
 
 def honest() -> Files:
-    """A site that uses what browsers have to offer."""
-    return {
-        **_files("honest"),
-        "img/dot.png": png(3, 2, (200, 100, 50)),
-        "square.ttf": truetype(),
-        "silence.wav": wav(30),
-        "sum.wasm": WASM_SUM,
-        "archive.zip": ARCHIVE,
-    }
+    """A site that uses what browsers have to offer.
+
+    Its font, `square.ttf`, has one letter, A, one and a half em wide; its `sum.wasm` exports `sum`, of
+    two numbers of 32 bits.
+    """
+    return {**_files("honest"), "silence.wav": _silence(30), "archive.zip": ARCHIVE}
 
 
 def hostile() -> Files:
@@ -28,11 +26,16 @@ def hostile() -> Files:
     return {**_files("hostile"), "planted.zip": page_zip("planted")}
 
 
+def _silence(seconds: int) -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as sound:
+        sound.setparams((1, 1, 8000, 0, "NONE", ""))
+        sound.writeframes(b"\x80" * 8000 * seconds)
+    return buffer.getvalue()
+
+
 def _files(name: str) -> Files:
     folder = FOLDER / name
-    files: Files = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
     return {**files, "report.js": (FOLDER / "report.js").read_bytes()}

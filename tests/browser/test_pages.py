@@ -3,26 +3,19 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
 
-from tests.browser.places import HUB, PAGES, Office, Place, office, place
+from tests.browser.places import HUB, PAGES, Place, place
 from tests.browser.sessions import Asked
 from tests.browser.sites import ARCHIVE, honest, hostile
 from tests.support.browser import Browser
 
 pytestmark = pytest.mark.long
 
-STORES = {
-    "cookie",
-    "local storage",
-    "session storage",
-    "database",
-    "cache storage",
-    "service worker",
-}
+STORES = {"cookie", "database", "service worker"}
+STORES |= {"local storage", "session storage", "cache storage"}
 
 # What each attempt to read comes to; `{}` is the origin of the page.
 READING = {
@@ -60,38 +53,30 @@ def pages_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield found
 
 
-@pytest.fixture(params=["own_host", "below_a_prefix", "pages_host"])
+@pytest.fixture(scope="module", params=["own_host", "below_a_prefix", "pages_host"])
 def anywhere(request: pytest.FixtureRequest) -> Place:
     found: Place = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(scope="module", params=[HUB, PAGES])
-def signed_in_at(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Office]:
-    with office(tmp_path_factory.mktemp("office"), request.param) as found:
-        found.acme.publish("treasure")
-        found.acme.publish_page("victim", {"index.html": "first"})
-        found.acme.publish_page("victim", {"index.html": "second"})
-        found.acme.publish_page("hostile", hostile())
-        yield found
+@pytest.fixture(scope="module")
+def attacked(anywhere: Place) -> Place:
+    """The same, with something to read, something to change, and a page that tries to."""
+    anywhere.acme.publish("treasure")
+    for text in ("first", "second"):
+        anywhere.acme.publish_page("victim", {"index.html": text})
+    anywhere.publish("hostile", hostile())
+    return anywhere
 
 
-@pytest.mark.parametrize("slash", ["", "/"])
-def test_an_honest_site_works(browser: Browser, anywhere: Place, slash: str) -> None:
+def test_an_honest_site_works(browser: Browser, anywhere: Place) -> None:
     url = anywhere.publish("honest", honest())
-    browser.open(f"{url}{slash}")
+    browser.open(url)
     outcomes = browser.report()
     assert outcomes == dict.fromkeys(outcomes, "works")
     assert browser.run("return location.pathname") == f"{anywhere.path('honest')}/"
     assert browser.complaints() == []
-
-
-def test_scripts_can_read_what_is_said_of_their_own_files(
-    browser: Browser, anywhere: Place
-) -> None:
-    browser.open(f"{anywhere.publish('headers', {**honest(), 'index.html': '<p>'})}/")
+    # Scripts can read what is said of their own files.
     said = browser.run(
         "return fetch('data.json', {headers: {Range: 'bytes=2-5'}})"
         ".then((part) => ['ETag', 'Content-Range'].map((name) => part.headers.get(name)))"
@@ -117,8 +102,8 @@ def test_on_the_hubs_own_host_pages_keep_nothing_in_the_browser(
     assert {outcomes[each].partition(":")[0] for each in STORES} == {"SecurityError"}
 
 
-def test_links_lead_to_new_windows_and_downloads(browser: Browser, anywhere: Place) -> None:
-    browser.open(f"{anywhere.publish('honest', honest())}/")
+def test_links_lead_to_new_windows_and_downloads(browser: Browser, own_host: Place) -> None:
+    browser.open(f"{own_host.publish('honest', honest())}/")
     browser.report()
     browser.driver.find_element(By.ID, "archive").click()
     saved = browser.downloads / "archive.zip"
@@ -129,33 +114,23 @@ def test_links_lead_to_new_windows_and_downloads(browser: Browser, anywhere: Pla
     _, opened = browser.wait(lambda: len(each := browser.driver.window_handles) > 1 and each)
     browser.driver.switch_to.window(opened)
     assert browser.wait(browser.text) == "A part."
-    assert browser.run("return self.origin") == origin_at(anywhere)
-
-
-def origin_at(found: Place) -> str:
-    """What scripts of pages are told of where they come from."""
-    return "null" if found.is_sandbox else found.origin
+    assert browser.run("return self.origin") == own_host.origin
 
 
 def test_whatever_a_page_shows_is_of_the_same_origin(browser: Browser, anywhere: Place) -> None:
-    files = {**hostile(), "404.html": "<p>Lost", "_redirects": "/app/* /index.html 200\n"}
-    url = anywhere.publish("hostile", files)
-    empty = anywhere.publish("empty", {"a.txt": "a"})
+    files = {**hostile(), "404.html": b"<p>Lost", "_redirects": b"/app/* /index.html 200\n"}
+    url, empty = anywhere.publish("odd", files), anywhere.publish("empty", {"a.txt": b"a"})
     for address in (
-        f"{url}/",
-        f"{url}/picture.svg",
-        f"{url}/nowhere",
-        f"{url}/app/deep",
-        f"{empty}/",
-        f"{anywhere.origin}{anywhere.path('nowhere')}/",
+        *(f"{url}/", f"{url}/picture.svg", f"{url}/nowhere", f"{url}/app/deep"),
+        *(f"{empty}/", f"{anywhere.url('nowhere')}/"),
     ):
         for look in (lambda: browser.open(address), browser.driver.refresh):  # noqa: B023
             look()
-            assert browser.run("return self.origin") == origin_at(anywhere), address
+            assert browser.run("return self.origin") == anywhere.origin, address
 
 
 def test_an_address_without_a_file_shows_what_the_page_says_of_it(
-    browser: Browser, anywhere: Place
+    browser: Browser, below_a_prefix: Place
 ) -> None:
     files = {
         "index.html": "<p>Home",
@@ -164,7 +139,7 @@ def test_an_address_without_a_file_shows_what_the_page_says_of_it(
         "new/index.html": "<p id='here'>Moved</p>",
         "_redirects": "/old /new/#here 301\n",
     }
-    url = anywhere.publish("lost", files)
+    url = below_a_prefix.publish("lost", files)
     browser.open(f"{url}/nowhere")
     assert browser.text() == "Lost"
     assert browser.run("return getComputedStyle(document.querySelector('p')).color") == (
@@ -216,91 +191,76 @@ def test_an_application_of_one_page_answers_at_all_its_addresses(
     assert browser.complaints() == []
 
 
-# The laxest cookie that there is goes with every request: what protects then is the sandbox alone.
-@pytest.mark.parametrize("same_site", ["Lax", "None"])
-def test_a_hostile_script_reads_nothing_with_its_visitors_session(
-    browser: Browser, signed_in_at: Office, same_site: str
-) -> None:
-    signed_in_at.sign_in(browser, same_site)
-    browser.open(f"{signed_in_at.hub}/api/packages")
-    assert json.loads(browser.text())[0]["name"] == "treasure"
-    signed_in_at.asked.clear()
-
-    outcomes = attack(browser, signed_in_at, "reading")
-    assert "treasure" not in json.dumps(outcomes)
-    # A window that shows nothing yet belongs to whoever opened it, or to nobody.
-    assert outcomes.pop("empty window") in {"TypeError", "SecurityError"}
-    assert outcomes == {name: text.format(signed_in_at.origin) for name, text in READING.items()}
-    # The hub did answer someone whom it knows; the script did not get to see it.
-    fetched = {each.known for each in signed_in_at.asked if each.mode == "cors"}
-    assert (True in fetched) == (same_site == "None")
-
-
-def attack(browser: Browser, target: Office, attempts: str) -> dict[str, str]:
+def attack(browser: Browser, target: Place, attempts: str) -> dict[str, str]:
     """What came of attempts, without the details. The page is asked for on the hub's host."""
-    page = f"/pages/{target.acme.slug}/hostile/?attempts={attempts}&hub={target.hub}"
-    browser.open(f"{target.hub}{page}")
+    page = f"{target.path('hostile')}/?attempts={attempts}&hub={target.hub}"
+    browser.open(f"http://{HUB}:{target.port}{page}")
     assert browser.driver.current_url == f"http://{target.host}:{target.port}{page}"
     return {name: said.partition(": ")[0] for name, said in browser.report().items()}
 
 
+def test_a_hostile_script_reads_nothing_with_its_visitors_session(
+    browser: Browser, attacked: Place
+) -> None:
+    # The laxest cookie that there is goes with every request: what protects then is the sandbox alone.
+    attacked.sign_in(browser, "None")
+    browser.open(f"{attacked.hub}/api/packages")
+    assert json.loads(browser.text())[0]["name"] == "treasure"
+    attacked.asked.clear()
+
+    outcomes = attack(browser, attacked, "reading")
+    assert "treasure" not in json.dumps(outcomes)
+    # A window that shows nothing yet belongs to whoever opened it, or to nobody.
+    assert outcomes.pop("empty window") in {"TypeError", "SecurityError"}
+    assert outcomes == {name: text.format(attacked.origin) for name, text in READING.items()}
+    # The hub did answer someone whom it knows; the script did not get to see it.
+    assert True in {each.known for each in attacked.asked if each.mode == "cors"}
+
+
 def test_a_hostile_script_changes_nothing_with_its_visitors_session(
-    browser: Browser, signed_in_at: Office
+    browser: Browser, attacked: Place
 ) -> None:
     collections = ("/api/pages", "/api/packages")
-    before = [signed_in_at.acme.get(each).json for each in collections]
-    signed_in_at.sign_in(browser, "Lax")
-    assert attack(browser, signed_in_at, "changing") == {
+    before = [attacked.acme.get(each).json for each in collections]
+    attacked.sign_in(browser, "Lax")
+    assert attack(browser, attacked, "changing") == {
         "DELETE": "TypeError",
         "POST of JSON": "TypeError",
         "POST without CORS": "opaque",
         "form in a frame": "sent",
         "form in a window": "sent",
     }
-    wanted = {*collections, "/api/pages/victim/rollback"}
-    browser.wait(lambda: {each.path for each in posts(signed_in_at)} == wanted)
-    assert not any(each.known for each in posts(signed_in_at))
-    assert [signed_in_at.acme.get(each).json for each in collections] == before
+    wanted = {f"{attacked.prefix}{each}" for each in (*collections, "/api/pages/victim/rollback")}
+    browser.wait(lambda: {each.path for each in posts(attacked)} == wanted)
+    assert not any(each.known for each in posts(attacked))
+    assert [attacked.acme.get(each).json for each in collections] == before
 
 
-def posts(target: Office) -> list[Asked]:
+def posts(target: Place) -> list[Asked]:
     return [each for each in target.asked if each.method == "POST"]
 
 
 def test_a_hostile_script_finds_nothing_kept_on_the_hubs_own_host(
-    browser: Browser, signed_in_at: Office
+    browser: Browser, attacked: Place
 ) -> None:
-    signed_in_at.sign_in(browser, "Lax")
-    outcomes = attack(browser, signed_in_at, "remembering")
-    if signed_in_at.host == HUB:
+    attacked.sign_in(browser, "Lax")
+    outcomes = attack(browser, attacked, "remembering")
+    if attacked.is_sandbox:
         assert set(outcomes.values()) == {"SecurityError"}
     else:
         assert outcomes["cookie"] == "got "
 
 
-def test_the_host_of_pages_has_no_api(browser: Browser, pages_host: Place) -> None:
-    browser.open(f"{pages_host.publish('honest', honest())}/")
-    browser.report()
-    statuses = browser.run(
-        "return Promise.all(['/api/packages', '/api/pages', '/api', '/_ah/health', '/']"
-        ".map(async (path) => (await fetch(path)).status))"
-    )
-    assert statuses == [404] * 5
-
-
-@pytest.mark.parametrize(
-    ("scheme", "text", "ground"),
-    [
+def test_an_address_with_nothing_behind_it_says_so_readably(
+    browser: Browser, own_host: Place
+) -> None:
+    for scheme, text, ground in (
         ("light", "rgb(0, 0, 0)", "rgba(0, 0, 0, 0)"),
         ("dark", "rgb(232, 232, 232)", "rgb(22, 24, 29)"),
-    ],
-)
-def test_an_address_with_nothing_behind_it_says_so_readably(
-    browser: Browser, own_host: Place, tmp_path: Path, scheme: str, text: str, ground: str
-) -> None:
-    with browser.prefers(scheme):
-        browser.open(f"{own_host.origin}{own_host.path('nowhere')}/")
-        browser.driver.save_screenshot(str(tmp_path / f"{scheme}.png"))
-        style = "const style = getComputedStyle(document.body);"
-        assert browser.run(f"{style} return [style.color, style.backgroundColor]") == [text, ground]
-    assert browser.text() == "Not found\nThere is nothing at this address."
+    ):
+        with browser.prefers(scheme):
+            browser.open(f"{own_host.url('nowhere')}/")
+            style = "const style = getComputedStyle(document.body);"
+            shown = browser.run(f"{style} return [style.color, style.backgroundColor]")
+            assert shown == [text, ground]
+        assert browser.text() == "Not found\nThere is nothing at this address."

@@ -21,7 +21,6 @@ from tests.support.archives import make_zip, page_zip
 
 MIB = 1024**2
 MANIFEST = ("pages.toml", '[publish]\npath = "site"\n')
-ENTRY, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 
 
 def bundle(data, path=None, **limits):
@@ -50,34 +49,12 @@ def zipped(*members):
     return file.getvalue()
 
 
-def patched(data, name, local, entry, form, value):
-    """`data` with a number of the member `name` changed in its local header and its directory entry.
-
-    `local` and `entry` are the places of the number in the two records; None leaves one alone.
-    """
-    changed = bytearray(data)
-    raw = name.encode()
-    for signature, place, name_at in ((LOCAL, local, 30), (ENTRY, entry, 46)):
-        at = data.find(signature)
-        while at >= 0 and data[at + name_at : at + name_at + len(raw)] != raw:
-            at = data.find(signature, at + 1)
-        if place is not None:
-            struct.pack_into(form, changed, at + place, value)
-    return bytes(changed)
-
-
-def flagged(data, name, flags):
-    return patched(data, name, 6, 8, "<H", flags)
-
-
 def resized(data, name, size):
-    return patched(data, name, 22, 24, "<L", size)
-
-
-def moved(data, name, other):
-    """The directory lets `name` begin in the middle of `other`."""
-    inside = data.index(LOCAL, data.index(other.encode()))
-    return patched(data, name, None, 42, "<L", inside)
+    """`data` with another size of the member `name`, wherever it is told."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        info = archive.getinfo(name)
+    told = struct.pack("<2L", info.compress_size, info.file_size)
+    return data.replace(told, struct.pack("<2L", info.compress_size, size))
 
 
 class TestNames:
@@ -106,14 +83,10 @@ class TestNames:
         [
             (["a", "a"], "'a' is in the archive twice"),
             (["README", "readme"], "'readme' differs from 'README' only in case or normal form"),
-            (["straße", "STRASSE"], "'STRASSE' differs from 'straße' only in case or normal form"),
             (["ü", "u\u0308"], "'ü' is in the archive twice"),
             (["Ü", "u\u0308"], "'ü' differs from 'Ü' only in case or normal form"),
             (["a/b", "a/./b"], "'a/b' is in the archive twice"),
             (["a/b", "a\\b"], "'a/b' is in the archive twice"),
-            (["a/b", "a//b"], "'a/b' is in the archive twice"),
-            (["b", "a/../b"], "'b' is in the archive twice"),
-            (["A/x", "a/./X"], "'a/X' differs from 'A/x' only in case or normal form"),
             (["a", "a/b"], "'a' is a file, and also the folder of 'a/b'"),
             (["a", "A\\b"], "'a' is a file, and also the folder of 'A/b'"),
             (["Pages.toml"], "'Pages.toml' differs from 'pages.toml' only in case or normal form"),
@@ -136,94 +109,54 @@ class TestNames:
             "%41",
         ]
         found = bundle(zipped(*map(member, names)))
-        assert [each.path for each in found.entries] == [
-            "a", "b/c", "d/f", "g/h", "..dots/x", "ü", "...", ".hidden/x", "%41"
-        ]  # fmt: skip
+        paths = ["a", "b/c", "d/f", "g/h", "..dots/x", "ü", "...", ".hidden/x", "%41"]
+        assert [each.path for each in found.entries] == paths
 
 
-LINK, FIFO, DEVICE = stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR
 GOOD = zipped(("one.html", "1" * 300), ("two.html", "2" * 300))
 
 
-class TestMembers:
-    @pytest.mark.parametrize(
-        ("data", "reason"),
-        [
-            (flagged(GOOD, "one.html", 1), "'one.html' is encrypted"),
-            (zipped(member("l", b"/etc", LINK | 0o777)), "'l' is a link"),
-            (zipped(member("p", b"", FIFO | 0o644)), "'p' is neither a file nor a folder"),
-            (zipped(member("d", b"", DEVICE | 0o644)), "'d' is neither a file nor a folder"),
-            (zipped(member("f/", b"content")), "'f/' is a folder with content"),
-            (
-                zipped(member("b", method=zipfile.ZIP_BZIP2)),
-                "'b' is compressed by method 12, neither stored nor deflated",
-            ),
-            (resized(GOOD, "one.html", 299), "'one.html' inflates to more than it claims"),
-            (resized(GOOD, "one.html", 301), "'one.html' inflates to less than it claims"),
-            (
-                patched(GOOD, "one.html", 14, 16, "<L", 7),
-                "'one.html' does not match its checksum",
-            ),
-            (
-                patched(GOOD, "one.html", None, 24, "<L", 7),
-                "'one.html' has another size or checksum in its local header",
-            ),
-            (GOOD[: len(GOOD) // 2], "file is not a valid ZIP"),
-            (b"", "file is not a valid ZIP"),
-            (b"no archive", "file is not a valid ZIP"),
-        ],
-    )
-    def test_what_is_not_what_it_claims_is_refused(self, data, reason):
-        assert refusal(data) == reason
-
-    def test_members_that_share_bytes_are_refused(self):
-        two = member("two.html", b"22", method=zipfile.ZIP_STORED)
-        inner = zipped(two)
-        # The second member lies once by itself, and once more within the first.
-        copy = inner[inner.rindex(LOCAL) : inner.index(ENTRY)]
-        data = zipped(member("one.html", copy, method=zipfile.ZIP_STORED), two)
-        assert len(bundle(data).entries) == 2
-        assert refusal(moved(data, "two.html", "one.html")) == "'two.html' overlaps 'one.html'"
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (zipped(member("l", b"/etc", stat.S_IFLNK | 0o777)), "'l' is a link"),
+        (zipped(member("d", b"", stat.S_IFCHR | 0o644)), "'d' is neither a file nor a folder"),
+        (zipped(member("f/", b"content")), "'f/' is a folder with content"),
+        (
+            zipped(member("b", method=zipfile.ZIP_BZIP2)),
+            "'b' is compressed by method 12, neither stored nor deflated",
+        ),
+        (resized(GOOD, "one.html", 299), "'one.html' inflates to more than it claims"),
+        (resized(GOOD, "one.html", 301), "'one.html' inflates to less than it claims"),
+        (GOOD[: len(GOOD) // 2], "file is not a valid ZIP"),
+        (b"", "file is not a valid ZIP"),
+        (b"no archive", "file is not a valid ZIP"),
+    ],
+)  # fmt: skip
+def test_what_is_not_what_it_claims_is_refused(data, reason):
+    """The kernel's archives are asked; all that they refuse is in their own tests."""
+    assert refusal(data) == reason
 
 
 class TestLimits:
     """Bombs, by every limit."""
 
     @pytest.mark.parametrize(
-        ("limits", "members", "reason"),
+        ("setting", "limit", "members", "reason"),
         [
-            (
-                {"max_members": 2},
-                [("a", "x"), ("b", "x")],
-                "the archive has 3 members, more than the limit of 2 (hubrepo.archives.max_members)",
-            ),
-            (
-                {"max_expanded": 100},
-                [("a", "x" * 60), ("b", "x" * 40)],
-                "'b' expands beyond the limit of 100 bytes (hubrepo.archives.max_expanded)",
-            ),
-            (
-                {"max_ratio": 10},
-                [("a", bytes(2 * MIB))],
-                "'a' expands beyond the limit of 10 times its stored size (hubrepo.archives.max_ratio)",
-            ),
-            (
-                {"max_name": 10},
-                [("a" * 11, "x")],
-                "'aaaaaaaaaaa' has a name longer than the limit of 10 bytes (hubrepo.archives.max_name)",
-            ),
-            (
-                {"max_depth": 2},
-                [("a/b/c", "x")],
-                "'a/b/c' has a path longer than the limit of 2 segments (hubrepo.archives.max_depth)",
-            ),
+            ("max_members", 2, [("a", "x"), ("b", "x")], "the archive has 3 members, more than the limit of 2"),
+            ("max_expanded", 50, [("a", "x" * 9), ("b", "x" * 20)], "'b' expands beyond the limit of 50 bytes"),
+            ("max_ratio", 9, [("a", bytes(2**21))], "'a' expands beyond the limit of 9 times its stored size"),
+            ("max_name", 10, [("a" * 11, "x")], "'aaaaaaaaaaa' has a name longer than the limit of 10 bytes"),
+            ("max_depth", 2, [("a/b/c", "x")], "'a/b/c' has a path longer than the limit of 2 segments"),
         ],
-    )
-    def test_what_goes_beyond_one_is_refused(self, limits, members, reason):
-        assert refusal(zipped(*members), **limits) == reason
+    )  # fmt: skip
+    def test_what_goes_beyond_one_is_refused(self, setting, limit, members, reason):
+        told = refusal(zipped(*members), **{setting: limit})
+        assert told == f"{reason} (hubrepo.archives.{setting})"
 
     def test_a_bomb_that_lies_about_its_size_is_inflated_no_further_and_kept_nowhere(self):
-        bomb = resized(zipped(("bomb.html", bytes(100 * MIB))), "bomb.html", 5 * MIB)
+        bomb = resized(zipped(("bomb.html", bytes(20 * MIB))), "bomb.html", 5 * MIB)
         tracemalloc.start()
         reason = refusal(bomb, max_ratio=10_000)
         _, peak = tracemalloc.get_traced_memory()
@@ -239,16 +172,12 @@ class TestLimits:
 
 
 class TestManifest:
-    @pytest.mark.parametrize(
-        "name", ["pages.toml", "Pages.TOML", "./pages.toml", "x/../PAGES.toml"]
-    )
-    def test_it_is_found_in_any_case_and_never_a_file(self, name):
-        found = bundle(
-            make_zip({name: MANIFEST[1], "sub/pages.toml": "is content", "index.html": ""})
-        )
-        assert found.path == "site"
-        assert [each.path for each in found.entries] == ["sub/pages.toml", "index.html"]
-        assert found.served == 2
+    def test_it_is_found_in_any_case_and_never_a_file(self):
+        for name in ("pages.toml", "Pages.TOML", "./pages.toml", "x/../PAGES.toml"):
+            members = {name: MANIFEST[1], "sub/pages.toml": "is content", "index.html": ""}
+            found = bundle(make_zip(members))
+            assert (found.path, found.served) == ("site", 2)
+            assert [each.path for each in found.entries] == ["sub/pages.toml", "index.html"]
 
     @pytest.mark.parametrize(
         ("members", "path", "found"),
@@ -258,6 +187,7 @@ class TestManifest:
             ({}, "  other\n", "other"),
             ({"pages.toml": "title = 1"}, "other", "other"),
             ({"pages.toml": '[publish]\npath = " a/b "\n'}, None, "a/b"),
+            ({"pages.toml": "top = 1\n[publish]\npath = 'x'\nkeep = [1]\n[[other]]\n"}, None, "x"),
         ],
     )
     def test_it_goes_before_the_form(self, members, path, found):
@@ -290,11 +220,11 @@ class TestManifest:
         assert refusal(make_zip({"pages.toml": MANIFEST[1], **members})) == "no files to publish"
 
 
-@pytest.mark.parametrize("name", ["folder/", "./", "a/../", ".\\"])
-def test_the_entries_of_folders_are_no_files(name):
+def test_the_entries_of_folders_are_no_files():
     """Archivers write them with the mode of a folder, that of the root too."""
-    found = bundle(zipped(member(name, b"", stat.S_IFDIR | 0o755), ("a", "x")))
-    assert [each.path for each in found.entries] == ["a"]
+    for name in ("folder/", "./", "a/../", ".\\"):
+        found = bundle(zipped(member(name, b"", stat.S_IFDIR | 0o755), ("a", "x")))
+        assert [each.path for each in found.entries] == ["a"]
 
 
 def test_an_entry_tells_where_its_file_lies():
@@ -368,25 +298,15 @@ def test_files_with_rules_are_kept_and_not_counted():
     assert bundle(zipped(("a", "x"))).rules is None
 
 
+@pytest.mark.stress
+@pytest.mark.serial
 def test_the_time_grows_with_the_files_and_not_with_their_square():
     def seconds(count):
-        data = page_zip(
-            "site", {f"folder-{n % 50}/deep/er/file-{n}.html": "x" * 20 for n in range(count)}
-        )
+        names = (f"folder-{n % 50}/deep/er/file-{n}.html" for n in range(count))
+        data = page_zip("site", dict.fromkeys(names, "x" * 20))
         started = process_time()
         assert len(bundle(data).entries) == count
         return process_time() - started
 
     few, many = min(seconds(500) for _ in range(3)), min(seconds(5000) for _ in range(2))
     assert many < few * 30
-
-
-def test_a_refused_upload_changes_nothing_and_is_told_with_422(acme, hub):
-    acme.publish_page("site", {"index.html": "old"})
-    before = list(hub.registry.stores.main.list())
-    for data in (zipped(member("../x")), GOOD[:-30], flagged(GOOD, "one.html", 1)):
-        answer = acme.upload("/api/pages", data, status=422)
-        assert answer.json["detail"].startswith("invalid pages bundle - ")
-    assert acme.visit("site/").body == b"old"
-    assert len(acme.get("/api/pages/site/publications").json) == 1
-    assert list(hub.registry.stores.main.list()) == before

@@ -15,36 +15,21 @@ NO_PATH = "pages.toml missing [publish].path"
 ALLOWED = {
     PAGES: {"GET", "POST"},
     f"{PAGES}/a/b": {"GET", "DELETE"},
-    f"{PAGES}/none": {"GET", "DELETE"},
     # These may be pages of that path as well.
     f"{PAGES}/a/b/publications": {"GET", "DELETE"},
     f"{PAGES}/a/b/publications/1": {"GET", "DELETE"},
     f"{PAGES}/a/b/publications/1/diff/1": {"GET", "DELETE"},
     f"{PAGES}/a/b/rollback": {"GET", "POST", "DELETE"},
 }
-BAD = [
-    ("%20", NO_PATH),
-    ("%20%0A", NO_PATH),
-    ("%20x", "invalid path segment: ' x'"),
-    ("x%20", "invalid path segment: 'x '"),
-    ("%20x/y", "invalid path segment: ' x'"),
-    (".x", "invalid publish path: '.x'"),
-    ("a//b", "invalid publish path: 'a//b'"),
-    ("a/%2Fb", "invalid publish path: 'a//b'"),
-    ("a/%2E%2E/b", "invalid publish path: 'a/../b'"),
-    ("a/%2E", "invalid publish path: 'a/.'"),
-    ("%2Fa", "invalid publish path: '/a'"),
-    ("A/b", "invalid path segment: 'A'"),
-    ("a'b", 'invalid path segment: "a\'b"'),
-    ("a/%C3%BC", "invalid path segment: 'ü'"),
-    ("a%0Ab", r"invalid path segment: 'a\nb'"),
-    ("a%00b", r"invalid path segment: 'a\x00b'"),
-    ("a%5Cb", r"invalid path segment: 'a\\b'"),
-    ("%2541", "invalid path segment: '%41'"),
-    ("@@x", "invalid path segment: '@@x'"),
-    ("a" * 256, "publish path too long"),
-    ("1/2/3/4/5/6/7/8/9", "publish path too deep"),
-]
+BAD = {
+    "%20": NO_PATH,
+    "a/%2Fb": "invalid publish path: 'a//b'",
+    "a/%2E%2E/b": "invalid publish path: 'a/../b'",
+    "a%00b": r"invalid path segment: 'a\x00b'",
+    "%2541": "invalid path segment: '%41'",
+    "a" * 256: "publish path too long",
+    "1/2/3/4/5/6/7/8/9": "publish path too deep",
+}
 
 
 @pytest.fixture
@@ -55,11 +40,12 @@ def page(acme):
 
 
 class TestShow:
-    @pytest.mark.parametrize("url", ["a/b", "a/b/", "a%2Fb", "a%2Fb/", "%61/b", "a/b?x=1", "a/b/?"])
-    def test_a_page_is_found_by_any_spelling_of_its_path(self, page, url):
+    @pytest.mark.backend
+    def test_a_page_is_found_by_any_spelling_of_its_path(self, page):
         plain = page.get(f"{PAGES}/a/b")
         assert plain.json["path"] == "a/b"
-        assert same_answer(page.get(f"{PAGES}/{url}")) == same_answer(plain)
+        for url in ("a/b/", "a%2Fb", "a%2Fb/", "%61/b", "a/b?x=1", "a/b/?"):
+            assert same_answer(page.get(f"{PAGES}/{url}")) == same_answer(plain)
 
     def test_head_answers_as_get_does(self, page):
         for path in (PAGES, f"{PAGES}/a/b", f"{PAGES}/a/b/publications"):
@@ -67,164 +53,111 @@ class TestShow:
             assert head.body == b""
             assert same_answer(head)[1] == same_answer(get)[1]
 
-    def test_any_accept_header_gets_json(self, page):
+    def test_any_accept_header_gets_json_and_no_content(self, page):
         for accept in ("text/html", "application/zip", "x/y;q=0"):
-            response = page.get(f"{PAGES}/a/b", headers={"Accept": accept})
-            assert response.headers["Content-Type"] == "application/json"
+            for path, status in (("a/b", 200), ("a/b/index.html", 404)):
+                response = page.get(f"{PAGES}/{path}", status, headers={"Accept": accept})
+                assert response.headers["Content-Type"] == "application/json"
 
     @pytest.mark.parametrize("method", ["GET", "DELETE"])
-    @pytest.mark.parametrize("path", ["none", "a", "a/b/c", "a/bc", "a/b/history", "b"])
-    def test_what_is_not_published_is_404(self, page, method, path):
-        assert_refused(page.call(method, f"{PAGES}/{path}"), 404, GONE)
-        assert page.visit("a/b/").text == "i"
-
-    @pytest.mark.parametrize("method", ["GET", "DELETE"])
-    @pytest.mark.parametrize(("url", "detail"), BAD, ids=ascii)
-    def test_a_bad_path_is_422_and_never_trimmed(self, page, method, url, detail):
+    def test_what_is_not_published_is_404_and_a_bad_path_422(self, page, method):
         page.app.lint = False  # a NUL in an address is the point
-        assert_refused(page.call(method, f"{PAGES}/{url}"), 422, detail)
-
-    @pytest.mark.parametrize("url", ["/api//pages", "/api/pages//", "//api/pages", "/api/Pages"])
-    def test_other_addresses_are_4xx(self, page, url):
-        assert page.get(url, "*").status_int in {400, 404, 422}
-
-    def test_the_security_headers_of_the_api_are_there(self, page):
-        headers = page.get(f"{PAGES}/a/b").headers
-        assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["X-Frame-Options"] == "DENY"
-        assert headers["Referrer-Policy"] == "same-origin"
-        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
-        assert "Access-Control-Allow-Origin" not in headers
-
-    def test_the_api_never_serves_content(self, page):
-        for path in ("a/b/index.html", "a/b/"):
-            assert page.get(f"{PAGES}/{path}", "*").headers["Content-Type"] == "application/json"
+        for path in ("none", "a", "a/b/c", "a/bc", "a/b/history", "b", "a/b/index.html"):
+            assert_refused(page.call(method, f"{PAGES}/{path}"), 404, GONE)
+        for url, detail in BAD.items():
+            assert_refused(page.call(method, f"{PAGES}/{url}"), 422, detail)
+        assert page.visit("a/b/").text == "i"
 
 
 class TestMethods:
-    @pytest.mark.parametrize(
-        ("path", "method"),
-        [
-            (path, method)
-            for path, allowed in ALLOWED.items()
-            for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-            if method not in allowed
-        ],
-    )
-    def test_others_are_405(self, page, path, method):
-        for each in (path, path + "/"):
-            response = page.call(method, each)
-            assert_refused(response, 405, f'Method "{method}" not allowed.')
-            told = {word.strip() for word in response.headers["Allow"].split(",")}
-            assert told - {"HEAD", "OPTIONS"} == ALLOWED[path]
-
     @pytest.mark.parametrize("path", ALLOWED)
-    @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+    def test_others_are_405(self, page, path):
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - ALLOWED[path]:
+            for each in (path, path + "/"):
+                response = page.call(method, each)
+                assert_refused(response, 405, f'Method "{method}" not allowed.')
+                told = {word.strip() for word in response.headers["Allow"].split(",")}
+                assert told - {"HEAD", "OPTIONS"} == ALLOWED[path]
+
     @pytest.mark.parametrize(
         ("header", "detail"),
         [
             (None, "Authentication credentials were not provided."),
             ("Bearer x", "Authentication credentials were not provided."),
-            ("Api-Key", "Authentication credentials were not provided."),
             ("Api-Key kpf_00000000_" + "x" * 43, "invalid API key"),
         ],
     )
-    def test_without_a_good_key_all_is_401(self, page, path, method, header, detail):
+    def test_without_a_good_key_all_is_401(self, page, header, detail):
         sent = {} if header is None else {"Authorization": header}
-        response = page.hub.app().request(path, method=method, headers=sent, status=401)
-        assert_refused(response, 401, detail)
-        assert response.headers["WWW-Authenticate"] == "Api-Key"
+        for path in (*ALLOWED, f"{PAGES}/none"):
+            for method in ("GET", "POST", "DELETE"):
+                response = page.hub.app().request(path, method=method, headers=sent, status=401)
+                assert_refused(response, 401, detail)
+                assert response.headers["WWW-Authenticate"] == "Api-Key"
         assert page.visit("a/b/").text == "i"
 
 
 class TestUnpublish:
-    def test_all_of_it_is_gone_at_once(self, page):
-        assert page.delete(f"{PAGES}/a/b").body == b""
-        assert_refused(page.get(f"{PAGES}/a/b", 404), 404, GONE)
-        assert page.get(PAGES).json == []
-        for path in ("a/b", "a/b/", "a/b/index.html"):
-            page.visit(path, 404)
-        assert_refused(page.delete(f"{PAGES}/a/b", 404), 404, GONE)
-
-    def test_so_it_is_with_a_trailing_slash_or_an_encoded_one(self, acme):
-        for url in ("a/b/", "a%2Fb"):
-            acme.publish_page("a/b")
-            acme.delete(f"{PAGES}/{url}")
-            acme.visit("a/b/", 404)
-
-    def test_a_path_that_is_no_page_takes_nothing_down(self, page):
+    @pytest.mark.backend
+    def test_all_of_it_is_gone_at_once_and_it_may_come_back(self, page):
         page.publish_page("a/c", {"index.html": "c"})
-        for path in ("a", "a/b/sub", "a/b/index.html"):
-            assert_refused(page.delete(f"{PAGES}/{path}", 404), 404, GONE)
-        assert (page.visit("a/b/").text, page.visit("a/c/").text) == ("i", "c")
+        for url in ("a/b", "a/b/", "a%2Fb"):
+            assert page.delete(f"{PAGES}/{url}").body == b""
+            assert_refused(page.get(f"{PAGES}/a/b", 404), 404, GONE)
+            assert_refused(page.delete(f"{PAGES}/a/b", 404), 404, GONE)
+            assert [each["path"] for each in page.get(PAGES).json] == ["a/c"]
+            for path in ("a/b", "a/b/", "a/b/index.html"):
+                page.visit(path, 404)
+            page.publish_page("a/b", {"index.html": "again"})
+            assert page.visit("a/b/").text == "again"
+        assert page.visit("a/c/").text == "c"
 
-    @pytest.mark.parametrize(
-        ("kind", "body", "reason"),
-        [
+    def test_the_body_is_ignored_but_for_a_reason(self, page):
+        page.app.lint = False
+        json, form = "application/json", "application/x-www-form-urlencoded"
+        for kind, body, reason in (
             (None, b"", ""),
-            ("application/json", b'{"reason": "leaked \xc3\xbc"}', "leaked ü"),
-            ("application/x-www-form-urlencoded", b"reason=leaked", "leaked"),
-            ("application/json", b'{"reason": 7}', ""),
-            ("application/json", b'{"reason": null}', ""),
-            ("application/json", b"[]", ""),
-            ("application/json", b"{", ""),
-            ("application/json", b"\xff", ""),
-            ("application/json", b'{"reason": "\\ud800"}', None),
-            ("application/json", b'{"reason": "a\\u0000b"}', None),
-            ("application/json", b'{"reason": "' + b"x" * 9000 + b'"}', None),
+            (json, b'{"reason": "leaked \xc3\xbc"}', "leaked ü"),
+            (form, b"reason=leaked", "leaked"),
+            (json, b'{"reason": 7}', ""),
+            (json, b"[]", ""),
+            (json, b"{", ""),
+            (json, b"\xff", ""),
+            (json, b'{"reason": "\\ud800"}', None),
+            (json, b'{"reason": "' + b"x" * 9000 + b'"}', None),
             ("text/plain", b"reason", ""),
             ("multipart/form-data", b"x", ""),
             ("nonsense", b"x", ""),
-            ("application/json", b"x" * 3_000_000, ""),
-        ],
-    )
-    def test_the_body_is_ignored_but_for_a_reason(self, page, kind, body, reason):
-        page.app.lint = False
-        options = {"content_type": kind} if kind else {}
-        page.call("DELETE", f"{PAGES}/a/b", body, status=204, **options)
-        event = page.events()[0]
-        assert (event.action, event.outcome) == ("pages:unpublish", "done")
-        if reason is not None:
-            assert event.details["reason"] == reason
-
-    def test_a_page_may_come_back(self, page):
-        page.delete(f"{PAGES}/a/b")
-        page.publish_page("a/b", {"index.html": "again"})
-        assert page.visit("a/b/").text == "again"
+            (json, b"x" * 3_000_000, ""),
+        ):
+            options = {"content_type": kind} if kind else {}
+            page.call("DELETE", f"{PAGES}/a/b", body, status=204, **options)
+            event = page.events()[0]
+            assert (event.action, event.outcome) == ("pages:unpublish", "done")
+            assert reason is None or event.details["reason"] == reason
+            page.publish_page("a/b")
 
 
-class TestOtherOrganisations:
-    @pytest.mark.parametrize(
-        ("method", "path"),
-        [
-            ("GET", "{}"),
-            ("DELETE", "{}"),
-            ("GET", "{}/publications"),
-            ("GET", "{}/publications/1/diff/1"),
-            ("POST", "{}/rollback"),
-        ],
-    )
-    def test_what_is_theirs_answers_as_what_is_nowhere(self, page, beta, method, path):
-        answers = [
-            same_answer(
-                beta.call(
-                    method,
-                    f"{PAGES}/{path.format(name)}",
-                    b'{"publication": 1}' if method == "POST" else b"",
-                    **({"content_type": "application/json"} if method == "POST" else {}),
-                )
-            )
+@pytest.mark.backend
+def test_what_is_another_organisation_s_answers_as_what_is_nowhere(page, beta):
+    for method, path in (
+        ("GET", "{}"),
+        ("DELETE", "{}"),
+        ("GET", "{}/publications"),
+        ("GET", "{}/publications/1/diff/1"),
+        ("POST", "{}/rollback"),
+    ):
+        wish = {"publication": 1} if method == "POST" else None
+        theirs, none = (
+            same_answer(beta.send_json(method, f"{PAGES}/{path.format(name)}", wish, 404))
             for name in ("a/b", "x/y")
-        ]
-        assert answers[0] == answers[1]
-        assert answers[0][0] == 404
-        assert page.visit("a/b/").text == "i"
-
-    def test_nothing_of_theirs_is_listed(self, page, beta):
-        assert beta.get(PAGES).json == []
-        beta.publish_page("a/b", {"index.html": "beta"})
-        beta.delete(f"{PAGES}/a/b")
-        assert len(page.get(PAGES).json) == 1
+        )
+        assert theirs == none
+    assert beta.get(PAGES).json == []
+    beta.publish_page("a/b", {"index.html": "beta"})
+    beta.delete(f"{PAGES}/a/b")
+    assert len(page.get(PAGES).json) == 1
+    assert page.visit("a/b/").text == "i"
 
 
 @pytest.fixture(scope="module")
@@ -261,46 +194,36 @@ class TestListing:
     def paths(self, client, query=""):
         return [each["path"] for each in client.get(PAGES + query).json]
 
-    def test_none_is_an_empty_array(self, acme):
-        assert acme.get(PAGES).json == []
-
+    @pytest.mark.backend
     def test_the_page_that_was_published_last_comes_first(self, ticking):
+        assert ticking.get(PAGES).json == []
         for path in ("b", "c", "a"):
             ticking.publish_page(path)
         assert self.paths(ticking) == ["a", "c", "b"]
         assert len({each["published_at"] for each in ticking.get(PAGES).json}) == 1
         ticking.publish_page("b")
-        assert self.paths(ticking) == ["b", "a", "c"]
+        assert self.paths(ticking, "?format=html&x=1") == ["b", "a", "c"]
         ticking.delete(f"{PAGES}/a")
         assert self.paths(ticking) == ["b", "c"]
 
+    @pytest.mark.backend
     @pytest.mark.parametrize("frozen", [False, True])
-    @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8, 100])
-    def test_pages_of_it_are_together_the_whole(self, ticking, limit, frozen):
+    def test_pages_of_it_are_together_the_whole(self, ticking, frozen):
         if frozen:
             instant = ticking.hub.registry.clock()
             ticking.hub.registry.clock = lambda: instant
         for number in range(7):
             ticking.publish_page(f"p{number}")
-        found = list(pages_of(ticking, f"{PAGES}?limit={limit}"))
-        assert [item for part in found for item in part] == ticking.get(PAGES).json
-        assert len(ticking.get(PAGES).json) == 7
-        assert all(len(part) == limit for part in found[:-1])
-
-    def test_without_a_limit_it_is_complete(self, ticking):
-        for number in range(5):
-            ticking.publish_page(f"p{number}")
-        response = ticking.get(PAGES)
-        assert len(response.json) == 5
-        assert "Link" not in response.headers
-
-    def test_the_link_works_below_a_prefix(self, hub, acme):
-        below = Client(hub, acme.slug, acme.key, prefix="/workshop")
-        for path in "abc":
-            below.publish_page(path)
-        link = below.get(f"{PAGES}?limit=2").headers["Link"]
-        assert "/workshop/api/pages?" in link
-        assert len(list(pages_of(below, f"{PAGES}?limit=2"))) == 2
+        whole = ticking.get(PAGES)
+        assert len(whole.json) == 7
+        assert "Link" not in whole.headers
+        for limit in (1, 2, 3, 6, 7, 8, 100):
+            found = list(pages_of(ticking, f"{PAGES}?limit={limit}"))
+            assert [item for part in found for item in part] == whole.json
+            assert all(len(part) == limit for part in found[:-1])
+        below = Client(ticking.hub, ticking.slug, ticking.key, prefix="/workshop")
+        assert "/workshop/api/pages?" in below.get(f"{PAGES}?limit=2").headers["Link"]
+        assert len(list(pages_of(below, f"{PAGES}?limit=2"))) == 4
 
     def test_what_is_published_meanwhile_is_neither_skipped_nor_repeated(self, ticking):
         for path in "abcd":
@@ -311,26 +234,20 @@ class TestListing:
         rest = [each["path"] for part in parts for each in part]
         assert first + rest == ["d", "c", "b", "a"]
 
-    @pytest.mark.parametrize(
-        "query",
-        [
+    def test_a_query_that_cannot_be_is_400(self, page):
+        for query in (
             *("limit=0", "limit=-1", "limit=x", "limit=", "limit=" + "9" * 30, "cursor=!!!"),
             *("cursor=", "cursor=AA", "limit=1&cursor=%ff", "limit=1&cursor=%00"),
             *("limit=1&cursor=MjAyNiBh", "limit=1&cursor=MjAyNi0xMS0yMSBh"),
             # The first and the last moment that can be written, in zones that lead beyond them.
             "limit=1&cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzo1OSBh",
             "limit=1&cursor=OTk5OS0xMi0zMVQyMzo1OTo1OS0yMzo1OSBh",
-        ],
-    )
-    def test_a_query_that_cannot_be_is_400(self, page, query):
-        for path in (PAGES, f"{PAGES}/a/b/publications"):
-            response = page.get(f"{path}?{query}", 400)
-            assert list(response.json) == ["detail"]
-
-    def test_other_queries_are_ignored(self, page):
-        assert page.get(f"{PAGES}?format=html&x=1").json == page.get(PAGES).json
+        ):
+            for path in (PAGES, f"{PAGES}/a/b/publications"):
+                assert list(page.get(f"{path}?{query}", 400).json) == ["detail"]
 
 
+@pytest.mark.backend
 class TestCost:
     def counted(self, client, path):
         client.hub.organisation()  # a commit: nothing that was read before is read from memory
@@ -339,8 +256,8 @@ class TestCost:
         return len(seen)
 
     def test_reading_takes_as_many_statements_however_many_pages_there_are(self, acme):
-        acme.publish_page("p/0", {"index.html": "0"})
-        acme.publish_page("p/0", {"index.html": "0"})
+        for _ in range(2):
+            acme.publish_page("p/0", {"index.html": "0"})
         reads = [
             PAGES,
             f"{PAGES}?limit=1",
@@ -349,37 +266,24 @@ class TestCost:
             f"{PAGES}/p/0/publications/1/diff/2",
         ]
         few = [self.counted(acme, path) for path in reads]
-        for number in range(1, 25):
+        for number in range(1, 8):
             acme.publish_page(f"p/{number}", {f"{each}.txt": "x" for each in range(number)})
             acme.publish_page("p/0", {"index.html": f"{number}"})
-        newest = acme.get(f"{PAGES}/p/0").json["publication"]
-        reads[-1] = f"{PAGES}/p/0/publications/{newest - 1}/diff/{newest}"
         assert [self.counted(acme, path) for path in reads] == few
         assert max(few) < 10
 
-    def test_so_does_taking_one_down_and_rolling_it_back(self, acme):
+    def test_so_do_publishing_taking_down_and_rolling_back(self, acme):
         def cost(path, files):
-            acme.publish_page(path, {f"{number}.txt": "x" for number in range(files)})
+            with statements(acme.hub) as up:
+                acme.publish_page(path, {f"{number}.txt": "x" for number in range(files)})
             with statements(acme.hub) as down:
                 acme.delete(f"{PAGES}/{path}")
             with statements(acme.hub) as back:
                 acme.send_json("POST", f"{PAGES}/{path}/rollback", {"publication": 1})
-            return len(down), len(back)
+            return len(up), len(down), len(back)
 
         cost("warm/up", 1)
         few = cost("a", 1)
-        for number in range(15):
+        for number in range(8):
             acme.publish_page(f"p/{number}")
-        assert cost("b", 300) == few
-
-    def test_a_publish_takes_as_many_however_many_files_and_pages_there_are(self, acme):
-        def cost(path, files):
-            with statements(acme.hub) as seen:
-                acme.publish_page(path, {f"{number}.txt": "x" for number in range(files)})
-            return len(seen)
-
-        cost("warm/up", 1)
-        few = cost("a", 1)
-        for number in range(20):
-            acme.publish_page(f"p/{number}")
-        assert cost("b", 400) == few
+        assert cost("b", 200) == few

@@ -12,7 +12,7 @@ from hubrepo.features.pages.conventions import (
     BadRule,
     read_rules,
 )
-from hubrepo.features.pages.rules import HeaderRule, Redirect, Rules
+from hubrepo.features.pages.rules import Redirect, Rules
 
 
 def redirects(text):
@@ -29,19 +29,14 @@ def headers(text):
     ("line", "rule"),
     [
         ("/a /b", Redirect("/a", "/b", 301, False)),
-        ("/a /b 302", Redirect("/a", "/b", 302, False)),
         ("/a /b 301!", Redirect("/a", "/b", 301, True)),
         ("/* /index.html 200", Redirect("/*", "/index.html", 200, False)),
         ("/* /404.html 404", Redirect("/*", "/404.html", 404, False)),
         ("  /a \t /b\t308 \r", Redirect("/a", "/b", 308, False)),
         ("/a /b # a remark", Redirect("/a", "/b", 301, False)),
-        ("/a /b 302 #and another", Redirect("/a", "/b", 302, False)),
         ("\ufeff/a /b", Redirect("/a", "/b", 301, False)),
         ("/a /b#here", Redirect("/a", "/b#here", 301, False)),
-        ("/a /b?c=d", Redirect("/a", "/b?c=d", 301, False)),
-        ("/a https://example.com", Redirect("/a", "https://example.com", 301, False)),
         ("/a http://[::1]:8080/x", Redirect("/a", "http://[::1]:8080/x", 301, False)),
-        ("/a/* /b/:splat", Redirect("/a/*", "/b/:splat", 301, False)),
         ("/a/:b /c?b=:b", Redirect("/a/:b", "/c?b=:b", 301, False)),
         ("/%C3%BC /x", Redirect("/%C3%BC", "/x", 301, False)),
         ("/u\u0308 /u\u0308 200", Redirect("/u\u0308", "/u%CC%88", 200, False)),
@@ -77,26 +72,22 @@ FILE_ONLY = "a file of the page must be sent"
     ("line", "reason"),
     [
         ("/a", MISSING),
-        ("/a # /b", MISSING),
         ("a /b", a_path("a")),
         ("//a /b", a_path("//a")),
-        ("https://example.com/a /b", a_path("https://example.com/a")),
         ("/a?b=c /d", "speaks of '/a?b=c': a path has no query and no fragment here"),
         ("/a#b /d", "speaks of '/a#b': a path has no query and no fragment here"),
         ("/*/* /b", ONE_NAME),
         ("/:a/:a /b", ONE_NAME),
-        ("/:splat/* /b", ONE_NAME),
         ("/a 301", f"leads to '301', {NEITHER}"),
         ("/a b", f"leads to 'b', {NEITHER}"),
         ("/a //example.com", f"leads to '//example.com', {NEITHER}"),
+        ("/a ftp://example.com/", f"leads to 'ftp://example.com/', {NEITHER}"),
         ("/a javascript:alert(1)", f"leads to 'javascript:alert(1)', {NEITHER}"),
         ("/a data:text/html,x", f"leads to 'data:text/html,x', {NEITHER}"),
         ("/a \\\\example.com", f"leads to {chr(92) * 2 + 'example.com'!r}, {NEITHER}"),
         ("/a https://", "leads to 'https://', which is not a URL"),
-        ("/a https:///x", "leads to 'https:///x', which is not a URL"),
         ("/a https://[::1", "leads to 'https://[::1', which is not a URL"),
         ("/a https://x:port/", "leads to 'https://x:port/', which is not a URL"),
-        ("/a https://x:99999/", "leads to 'https://x:99999/', which is not a URL"),
         ("/a https://exämple.com/", "leads to 'https://exämple.com/', which is not a URL"),
         ("/* https://:splat/", "leads to 'https://:splat/', which is not a URL"),
         ("/a https://example.com/ 200", f"leads to 'https://example.com/', but with 200 {FILE_ONLY}"),
@@ -104,12 +95,9 @@ FILE_ONLY = "a file of the page must be sent"
         ("/a /b#c 404", f"leads to '/b#c', but with 404 {FILE_ONLY}"),
         ("/a /:b", "leads to :b, which its path does not name"),
         ("/a /:splat", "leads to :splat, which its path does not name"),
-        ("/:a /:b 200", "leads to :b, which its path does not name"),
         ("/a /b 418", "has the status '418', which is none of 200, 301, 302, 303, 307, 308, 404"),
         ("/a /b 301!!", "has the status '301!!', which is none of 200, 301, 302, 303, 307, 308, 404"),
-        ("/a /b 0301", "has the status '0301', which is none of 200, 301, 302, 303, 307, 308, 404"),
         ("/a /b ٣٠١", "has the status '٣٠١', which is none of 200, 301, 302, 303, 307, 308, 404"),
-        ("/a /b Country=de", "has the status 'Country=de', which is none of"),
         ("/a /b 302 Country=de", CONDITION),
         ("/a id=:id /b", CONDITION),
         ("/a id=:id /b/:id 301", CONDITION),
@@ -118,7 +106,6 @@ FILE_ONLY = "a file of the page must be sent"
         ("/a\0 /b", NO_TEXT),
         ("/a\x1b[2J /b", NO_TEXT),
         ("/a\u2028/b /c", NO_TEXT),
-        ("/a \u202e/b", NO_TEXT),
         ("# \0", NO_TEXT),
         ("/\ufffd /b", NO_TEXT),
     ],
@@ -132,14 +119,7 @@ def test_a_line_that_cannot_be_followed_is_refused_by_its_number(line, reason):
 
 @pytest.mark.parametrize(
     "line",
-    [
-        "/x /%3Afoo 200",
-        "/x /a%00b 200",
-        "/x /a%0Ab 200",
-        "/x /%ff 200",
-        "/%ff /x",
-        "/a%00b /x",
-    ],
+    ["/x /%3Afoo 200", "/x /a%00b 200", "/x /a%0Ab 200", "/x /%ff 200", "/%ff /x", "/a%00b /x"],
 )
 def test_what_is_hidden_in_an_encoding_is_refused_or_harmless(line):
     """No visitor is answered with an error of ours, and no database is asked for what it cannot hold."""
@@ -174,71 +154,33 @@ def test_paths_have_headers(text, expected):
     assert headers(text) == expected
 
 
-FORBIDDEN = [
-    "Set-Cookie: a=b",
-    "set-cookie: a=b",
-    "Set-Cookie2: a=b",
-    "Content-Security-Policy: default-src 'self'",
-    "Content-Security-Policy-Report-Only: x",
-    "X-Content-Security-Policy: x",
-    "Access-Control-Allow-Origin: https://example.com",
-    "Access-Control-Allow-Credentials: true",
-    "Access-Control-Allow-Headers: *",
-    "X-Content-Type-Options: sniff",
-    "Strict-Transport-Security: max-age=1",
-    "Public-Key-Pins: x",
-    "Clear-Site-Data: *",
-    "NEL: {}",
-    "Report-To: {}",
-    "Reporting-Endpoints: a=b",
-    "Alt-Svc: h2",
-    "Service-Worker-Allowed: /",
-    "Origin-Agent-Cluster: ?0",
-    "Accept-CH: x",
-    "Set-Login: logged-in",
-    "Location: /x",
-    "Content-Length: 1",
-    "Content-Encoding: gzip",
-    "Content-Range: bytes 0-1/2",
-    "Transfer-Encoding: chunked",
-    "Connection: close",
-    "Upgrade: x",
-    "Keep-Alive: x",
-    "Trailer: x",
-    "Date: x",
-    "ETag: x",
-    "Last-Modified: x",
-    "Vary: x",
-    "Status: 500",
-    "WWW-Authenticate: Basic",
-    "Server: x",
-    "Host: x",
-    "X-Accel-Redirect: /etc/passwd",
-    "X-Accel-Buffering: no",
-    "X-Sendfile: /etc/passwd",
-    "X-Lighttpd-Send-File: /etc/passwd",
-    "X-LiteSpeed-Location: /x",
-    "X-Request-Id: 1",
-    "X-Forwarded-For: x",
-    "X-Original-URL: /x",
-    "X-Rewrite-URL: /x",
-    "https://other.example/*",
-]
+# Headers of the whole host, of people, of proxies and of the answer itself.
+FORBIDDEN = """
+    set-cookie set-cookie2 clear-site-data strict-transport-security public-key-pins expect-ct nel
+    report-to reporting-endpoints repr-digest alt-svc service-worker-allowed origin-agent-cluster
+    accept-ch set-login speculation-rules supports-loading-mode content-security-policy
+    content-security-policy-report-only x-content-security-policy access-control-allow-origin
+    access-control-allow-credentials access-control-allow-headers access-control-allow-methods
+    access-control-expose-headers access-control-max-age x-content-type-options location
+    content-length content-encoding content-range accept-ranges transfer-encoding connection upgrade
+    keep-alive trailer date etag last-modified vary status server host www-authenticate
+    proxy-authenticate x-accel-redirect x-accel-buffering x-accel-expires x-sendfile x-sendfile2
+    x-lighttpd-send-file x-litespeed-location x-reproxy-url x-request-id x-forwarded-for
+    x-original-url x-rewrite-url https
+"""
 
 
-@pytest.mark.parametrize("line", FORBIDDEN)
-def test_a_header_that_a_page_may_not_set_is_refused_by_its_line(line):
-    name = line.partition(":")[0]
-    with pytest.raises(BadRule) as caught:
-        headers(f"/*\n  X-Fine: 1\n\n  {line}\n")
-    assert str(caught.value) == f"`_headers` line 4 sets {name}, which a page may not"
+def test_a_header_that_a_page_may_not_set_is_refused_by_its_line():
+    for lower in FORBIDDEN.split():
+        for name in (lower, lower.title()):
+            with pytest.raises(BadRule) as caught:
+                headers(f"/*\n  X-Fine: 1\n\n  {name}: x\n")
+            assert str(caught.value) == f"`_headers` line 4 sets {name}, which a page may not"
 
 
-@pytest.mark.parametrize(
-    "name", [*sorted(ALLOWED), "X-Frame-Options", "X-Robots-Tag", "X-Anything"]
-)
-def test_a_header_that_tells_of_the_file_is_taken(name):
-    assert headers(f"/*\n  {name.title()}: 1") == [("/*", {name.lower(): "1"})]
+def test_a_header_that_tells_of_the_file_is_taken():
+    for name in (*ALLOWED, "x-frame-options", "x-robots-tag", "x-anything"):
+        assert headers(f"/*\n  {name.title()}: 1") == [("/*", {name: "1"})]
 
 
 @pytest.mark.parametrize(
@@ -247,16 +189,15 @@ def test_a_header_that_tells_of_the_file_is_taken(name):
         ("X-One: 1", 1, "has a header before any path, or a path that does not begin with /"),
         ("a/b\n  X-One: 1", 1, "has a header before any path, or a path that does not begin with /"),
         ("/a\n  X-One", 2, "must be a header, such as Cache-Control: max-age=60"),
-        ("/a\n  X-One:", 2, "must be a header, such as Cache-Control: max-age=60"),
         ("/a\n  : 1", 2, "must be a header, such as Cache-Control: max-age=60"),
         ("/a\n  X One: 1", 2, "must be a header, such as Cache-Control: max-age=60"),
-        ("/a\n  X-Öne: 1", 2, "must be a header, such as Cache-Control: max-age=60"),
         ("/a\n  X-One: ü", 2, "must be a header, such as Cache-Control: max-age=60"),
         (f"/a\n  X-One: {'x' * 1001}", 2, "is longer than 1000 characters"),
         (f"/a\n  X-{'x' * 99}: 1", 2, "must be a header, such as Cache-Control: max-age=60"),
-        ("/a\n  ! X-One", 2, "must be a header, such as Cache-Control: max-age=60"),
+        ("/a\n  X(: 1", 2, "must be a header, such as Cache-Control: max-age=60"),
+        ("/a\n  X-One: \x7f", 2, NO_TEXT),
+        ("/a\n  X-One: 1\u2028X-Two: 2", 2, NO_TEXT),
         ("/a\n  X-One: 1\rX-Two: 2", 2, NO_TEXT),
-        ("/a\n  X-One: \0", 2, NO_TEXT),
         (b"/a\n  X-One: \xff", 2, NO_TEXT),
         ("//a\n  X-One: 1", 1, a_path("//a")),
         ("/*/*\n  X-One: 1", 1, ONE_NAME),
@@ -324,44 +265,3 @@ def test_any_file_is_refused_with_its_line_or_can_be_followed_and_kept(moved, to
     found = rules.headers_for(path)
     assert again.headers_for(path) == found
     assert all(f"{name}{value}".isascii() and value.isprintable() for name, value in found.items())
-
-
-def test_a_header_rule_is_equal_after_it_was_kept():
-    rules = Rules(headers=[HeaderRule("/a", [("x-a", "1")])])
-    assert Rules.load(rules.dump()).headers_for("/a") == {"x-a": "1"}
-
-
-REFUSED = [
-    ({"_redirects": "/a /b\n/c\n"}, f"`_redirects` line 2 {MISSING}"),
-    ({"_headers": "/*\n  Set-Cookie: a=b\n"}, "`_headers` line 2 sets Set-Cookie, which a page may not"),
-    ({"_redirects": "#" * (MAX_SIZE + 1)}, "'_redirects' is larger than 65536 bytes"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("files", "reason"), REFUSED)
-def test_a_page_with_a_wrong_line_is_not_published(acme, files, reason):
-    acme.publish_page("site", {"index.html": "old"})
-    answer = acme.publish_page("site", {"index.html": "new", **files}, status=422)
-    assert answer == {"detail": f"invalid pages bundle - {reason}"}
-    assert acme.visit("site/").body == b"old"
-
-
-def test_only_files_at_the_root_are_rules(acme):
-    acme.publish_page("site", {"a/_redirects": "nonsense", "b/_headers": "nonsense"})
-    assert acme.visit("site/a/_redirects").body == b"nonsense"
-
-
-def test_without_a_file_the_first_rule_counts_though_a_later_one_is_forced(acme):
-    """Static hosts follow the first line that matches, from top to bottom."""
-    acme.publish_page("site", {"x": "x", "_redirects": "/a /first 302\n/* /forced 301!\n"})
-    answer = acme.visit("site/a", status=302)
-    assert answer.headers["Location"] == f"/pages/{acme.slug}/site/first"
-
-
-@pytest.mark.parametrize(
-    "line", ["/safe /%3Asafe 200", "/safe /%3Asafe", "/x* /y/:splat 200", "/:a/b /:a 200"]
-)
-def test_no_visitor_is_answered_with_an_error_of_ours(acme, line):
-    acme.publish_page("site", {"x": "x", "_redirects": line}, status="*")
-    for path in ("safe", "xy", "x:splat", "q/b", "%3Aa/b"):
-        assert acme.visit(f"site/{path}", status="*").status_int < 500

@@ -61,6 +61,7 @@ def blobs(tmp_path):
     return [each for each in (tmp_path / "blobs").rglob("*") if each.is_file()]
 
 
+@pytest.mark.backend
 def test_a_commit_that_fails_once_is_tried_again_with_the_same_upload(hub, acme):
     with commits_that_fail(hub, 1):
         assert acme.publish_page("x", TWO)["publication"] == 2
@@ -69,6 +70,7 @@ def test_a_commit_that_fails_once_is_tried_again_with_the_same_upload(hub, acme)
     assert [each.action for each in acme.events()[:2]] == ["pages:publish", "pages:publish"]
 
 
+@pytest.mark.backend
 def test_a_commit_that_fails_for_good_leaves_what_was_live_and_bytes_for_gc(hub, acme, tmp_path):
     before = blobs(tmp_path)
     with commits_that_fail(hub, 3):

@@ -9,7 +9,9 @@ from hubrepo.kernel.blobs import sweep
 from tests.support.archives import page_zip
 from tests.support.hub import Client
 
-ROUNDS = 6
+pytestmark = [pytest.mark.long, pytest.mark.backend]
+
+ROUNDS = 4
 
 
 def at_once(*acts):
@@ -30,9 +32,7 @@ def publisher(acme, path, files):
     return lambda: client.upload("/api/pages", archive, status="*")
 
 
-@pytest.mark.parametrize(
-    "paths", [("a", "a/b"), ("a/b", "a"), ("x/y", "x/y/z/q"), ("a", "a/b", "a/b/c", "a/c")]
-)
+@pytest.mark.parametrize("paths", [("a", "a/b"), ("a", "a/b", "a/b/c", "a/c")])
 def test_of_publishers_whose_paths_overlap_one_wins_for_each_branch(hub, paths):
     for _ in range(ROUNDS):
         acme = hub.organisation()
@@ -67,18 +67,6 @@ def test_publishers_of_one_path_both_win_and_have_numbers_of_their_own(hub):
         assert acme.get("/api/pages/site").json == newest
         kept = acme.get("/api/pages/site/publications").json
         assert [(each["publication"], each["live"]) for each in kept] == [(2, True), (1, False)]
-
-
-def test_publishers_of_the_same_bytes_share_them(hub):
-    acme = hub.organisation()
-    archive = page_zip("site", {"index.html": "same"})
-    clients = [Client(hub, acme.slug, acme.key) for _ in range(4)]
-    answers = at_once(
-        *(lambda each=each: each.upload("/api/pages", archive, status="*") for each in clients)
-    )
-    assert sorted(each.json["publication"] for each in answers) == [1, 2, 3, 4]
-    assert len({each.json["content_hash"] for each in answers}) == 1
-    assert acme.visit("site/").text == "same"
 
 
 def test_the_same_bytes_put_and_released_at_once_are_there_while_anybody_needs_them(hub):
@@ -142,7 +130,7 @@ def test_publish_unpublish_and_roll_back_at_once_end_in_what_one_order_gives(hub
 
 def test_readers_see_one_generation_or_the_next_and_never_a_gap(hub):
     acme = hub.organisation()
-    generations, over, strange = 25, threading.Event(), []
+    generations, over, strange = 12, threading.Event(), []
 
     def site(number):
         return {"index.html": f"{number:04}", "a/b.txt": f"{number:04}" * 40_000}

@@ -26,15 +26,9 @@ def led(rule, path, **options):
         ("/old /new", "/old", "/new"),
         ("/old /new", "/old/", "/new"),
         ("/old/ /new", "/old", "/new"),
-        ("/old/ /new", "/old/", "/new"),
         ("/old /new", "/older", None),
-        ("/old /new", "/old/er", None),
-        ("/old /new", "/x/old", None),
         ("/old /new", "/OLD", None),
-        ("/old /new", "/old//", None),
         ("/ /start", "/", "/start"),
-        ("/ /start", "/x", None),
-        ("/a.b /x", "/a.b", "/x"),
         ("/a.b /x", "/aXb", None),
         ("/a+(b)[c] /x", "/a+(b)[c]", "/x"),
         # A splat at the end is everything below, and the folder itself.
@@ -49,10 +43,8 @@ def led(rule, path, **options):
         ("/old*/end /new/:splat", "/old/a/b/end", "/new//a/b"),
         ("/old*/end /new", "/old/a/b", None),
         ("/*.php /:splat", "/a/b.php", "/a/b"),
-        ("/*.php /:splat", "/a/b.html", None),
         # A placeholder is one segment.
         ("/:a /x/:a", "/one", "/x/one"),
-        ("/:a /x/:a", "/one/", "/x/one"),
         ("/:a /x", "/", None),
         ("/:a /x", "/one/two", None),
         ("/:y/:m/:d/:s /posts/:s?on=:y", "/26/11/21/hi", "/posts/hi?on=26"),
@@ -65,13 +57,11 @@ def led(rule, path, **options):
         ("/a:b /x", "/ac", None),
         # Bytes are compared once decoded, in one normal form.
         ("/%C3%BC /x", "/ü", "/x"),
-        ("/ü /x", "/ü", "/x"),
         ("/u\u0308 /x", "/ü", "/x"),
         ("/a%20b /x", "/a b", "/x"),
         ("/%2541 /x", "/%41", "/x"),
         # What leads to a URL is encoded, and what was encoded stays so.
         ("/x /ü", "/x", "/%C3%BC"),
-        ("/x /a%20b", "/x", "/a%20b"),
         ("/x https://example.com/a?b=c#d", "/x", "https://example.com/a?b=c#d"),
         ("/* /x?q=:splat", "/a b&c=d", "/x?q=a%20b%26c%3Dd"),
         ("/* https://example.com/:splat", "/ü/a?b#c", "https://example.com/%C3%BC/a%3Fb%23c"),
@@ -108,21 +98,10 @@ def test_a_rule_about_a_name_that_nothing_can_have_matches_nothing():
     assert rules.lead("/a") == Lead("/c", 301)
 
 
-@pytest.mark.parametrize(
-    ("status", "is_rewrite"),
-    [
-        (200, True),
-        (404, True),
-        (301, False),
-        (302, False),
-        (303, False),
-        (307, False),
-        (308, False),
-    ],
-)
-def test_a_lead_is_a_file_or_a_url_by_its_status(status, is_rewrite):
-    lead = rules_of(f"/a /b {status}").lead("/a")
-    assert (lead.status, lead.is_rewrite) == (status, is_rewrite)
+def test_a_lead_is_a_file_or_a_url_by_its_status():
+    for status in (200, 301, 302, 303, 307, 308, 404):
+        lead = rules_of(f"/a /b {status}").lead("/a")
+        assert (lead.status, lead.is_rewrite) == (status, status in {200, 404})
 
 
 def test_headers_of_all_rules_that_match_come_together_and_the_later_counts():
@@ -175,49 +154,46 @@ def test_a_page_s_lead_is_that_of_its_first_line_that_leads(redirects, path):
 LONG = "/" + "a" * 1299
 
 
-def quickest(act):
-    """Seconds that `act` takes when nothing else is in its way."""
-    seconds = []
-    for _ in range(3):
-        started = process_time()
-        act()
-        seconds.append(process_time() - started)
-    return min(seconds)
-
-
 SHARE = MAX_SIZE // MAX_WILD - 40
 
 
-@pytest.mark.parametrize("path", [LONG, "/a" * 650, "/" + "a-" * 650, "/aa/" * 325])
-@pytest.mark.parametrize(
-    "source",
-    [
-        "/*b",
-        "/:a/*b",
-        "/:a-b/*-b",
-        "/*/:a-b",
-        "/:a/*/b",
-        "/*/:a/b",
-        "/*a/:b/c",
-        "/*" + "a" * SHARE + "b",
-        "/:a/*" + "a" * SHARE + "b",
-        "/:a-" + "a" * SHARE + "b",
-        "/*/" + "/".join(f":n{number}" for number in range(MAX_NAMES - 1)) + "/b",
-        "/" + "/".join(f":n{number}" for number in range(MAX_NAMES - 1)) + "/*b",
-    ],
-)  # fmt: skip
-def test_the_worst_rules_that_a_file_can_hold_are_soon_found_not_to_match(source, path):
-    """A visitor waits for them, and everybody else meanwhile. Two are tried, for all that may be."""
-    rules = rules_of(*[f"{source} /x"] * 2, headers=f"{source}\n X-A: b\n" * 2)
-    assert rules.lead(path) is None
-    assert rules.headers_for(path) == {}
-    both = quickest(lambda: (rules.lead(path), rules.headers_for(path)))
-    assert both * MAX_WILD / 2 < 1
+WORST_PATHS = [LONG, "/a" * 650, "/" + "a-" * 650, "/aa/" * 325]
+NAMES = "/".join(f":n{number}" for number in range(MAX_NAMES - 1))
+WORST_SOURCES = [
+    *("/*b", "/:a/*b", "/:a-b/*-b", "/*/:a-b", "/:a/*/b", "/*/:a/b", "/*a/:b/c"),
+    *(f"{start}{'a' * SHARE}b" for start in ("/*", "/:a/*", "/:a-")),
+    *(f"/*/{NAMES}/b", f"/{NAMES}/*b"),
+]
 
 
-def test_plain_rules_are_looked_up_and_not_tried_one_by_one():
-    rules = rules_of(*[f"/static-{number} /x" for number in range(MAX_RULES)])
-    few = rules_of("/static-0 /x")
-    asked = [f"/static-{number}x" for number in range(300)]
-    many, one = (quickest(lambda each=each: list(map(each.lead, asked))) for each in (rules, few))
-    assert many < one * 20
+def worst_rules(source):
+    """Return two rules, of the many that a file can hold."""
+    return rules_of(*[f"{source} /x"] * 2, headers=f"{source}\n X-A: b\n" * 2)
+
+
+def test_the_worst_rules_that_a_file_can_hold_match_nothing():
+    """Would not end if a pattern took exponential time."""
+    for source in WORST_SOURCES:
+        rules = worst_rules(source)
+        for path in WORST_PATHS:
+            assert (rules.lead(path), rules.headers_for(path)) == (None, {}), source
+
+
+@pytest.mark.stress
+@pytest.mark.serial
+def test_the_worst_rules_that_a_file_can_hold_take_less_than_a_second_to_match_nothing():
+    for source in WORST_SOURCES:
+        rules = worst_rules(source)
+        for path in WORST_PATHS:
+            started = process_time()
+            assert (rules.lead(path), rules.headers_for(path)) == (None, {})
+            assert (process_time() - started) * MAX_WILD / 2 < 1, source
+
+
+def test_plain_rules_are_looked_up_and_not_tried_one_by_one(monkeypatch):
+    rules, asked = rules_of(*[f"/static-{number} /x" for number in range(MAX_RULES)]), []
+    counts = Rules._counts
+    monkeypatch.setattr(Rules, "_counts", lambda *args: asked.append(args[1]) or counts(*args))
+    assert rules.lead("/static-7x") is None
+    assert rules.lead("/static-7").target == "/x"
+    assert asked == [7]
