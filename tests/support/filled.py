@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+import hubrepo
 from hubrepo.features.packages.models import Package, Version
 from hubrepo.features.pages.models import LivePage
 from hubrepo.kernel.accounts import Organisation
@@ -26,7 +27,7 @@ from hubrepo.kernel.transfer.rows import lines_of
 from hubrepo.kernel.transfer.snapshots import LEFT_OUT
 from tests.support.archives import package_zip
 from tests.support.features import HAS_ARTIFACTS
-from tests.support.hub import Client, Hub, TokenClient
+from tests.support.hub import Client, Hub, TokenClient, migrated
 from tests.support.s3 import S3Server
 
 
@@ -37,19 +38,31 @@ def s3_url(server: S3Server) -> str:
 
 Maker = Callable[[pytest.FixtureRequest, Path], str]
 
-# Another one is one line more: its name, and the URL of an empty one that belongs to `folder`.
+# The URL of an empty store or database that belongs to `folder`.
 STORES: dict[str, Maker] = {
     "disk": lambda _request, folder: f"osfs://{folder}/blobs",
     "memory": lambda _request, _folder: "mem://",
     "s3": lambda request, _folder: s3_url(request.getfixturevalue("s3")),
 }
-DATABASES: dict[str, Maker] = {
-    "sqlite": lambda _request, folder: f"sqlite:///{folder}/hub.sqlite",
-    "postgresql": lambda request, _folder: request.getfixturevalue("postgresql").fresh(),
-}
 
-# What `make test` tries, and what is left to `make stress`. Each store is in some pair, and each database:
-# what either does wrong shows beside any of the others.
+
+def _migrated_file(_request: pytest.FixtureRequest, folder: Path) -> str:
+    file = folder / "hub.sqlite"
+    if not file.exists():
+        file.write_bytes(migrated(hubrepo.FEATURES))
+    return f"sqlite:///{file}"
+
+
+def _migrated_database(request: pytest.FixtureRequest, _folder: Path) -> str:
+    server = request.getfixturevalue("postgresql")
+    url: str = server.fresh(server.migrated)
+    request.addfinalizer(lambda: server.drop(url))
+    return url
+
+
+DATABASES: dict[str, Maker] = {"sqlite": _migrated_file, "postgresql": _migrated_database}
+
+# For parameters; `make_hub` without a place takes the one that `--store` and `--database` name.
 EVERY_DATABASE = ["sqlite", pytest.param("postgresql", marks=pytest.mark.stress)]
 EVERY_PLACE = [
     pytest.param(("disk", "sqlite"), id="disk+sqlite"),
@@ -64,16 +77,22 @@ SUMMARY = "Größe \U0001f4e6, 'quoted' \"twice\" \\ and\ttabbed"
 
 
 def make_hub(
-    request: pytest.FixtureRequest, folder: Path, store: str, database: str, **settings: str
+    request: pytest.FixtureRequest,
+    folder: Path,
+    store: str = "",
+    database: str = "",
+    **settings: str,
 ) -> Hub:
-    """An empty hub, whose connections are closed when the test ends."""
+    """Make an empty hub, by default on the store and database that the options of this run name.
+
+    Its connections are closed when the test ends.
+    """
     folder.mkdir(exist_ok=True)
-    hub = Hub.below(
-        folder,
-        blobs=STORES[store](request, folder),
-        database=DATABASES[database](request, folder),
-        **settings,
-    )
+    places = {
+        "blobs": STORES[store or request.config.getoption("--store")](request, folder),
+        "database": DATABASES[database or request.config.getoption("--database")](request, folder),
+    }
+    hub = Hub.below(folder, **{**places, **settings})
     request.addfinalizer(hub.registry.database.close)
     return hub
 

@@ -11,12 +11,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Pool, create_engine, event, make_url, text
 
+import hubrepo
 from tests.support.process import free_port
 
 HOW_TO_GET_IT = "apt-get install postgresql"
@@ -163,11 +165,20 @@ class PostgreSQL:
         """A database of this server, as an ini file names it."""
         return f"postgresql://{_USER}:{password}@127.0.0.1:{self.port}/{database}"
 
-    def fresh(self) -> str:
-        """The URL of a new, empty database."""
+    def fresh(self, template: str = "template1") -> str:
+        """Make an empty database, or a copy of `template`, and return its URL."""
         name = f"hub_{next(self._numbers)}"
-        self._operate(f'CREATE DATABASE "{name}"')
+        self._operate(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
+
+    @cached_property
+    def migrated(self) -> str:
+        """The name of a database with the tables of all features, to be copied."""
+        url = self.fresh()
+        config = hubrepo.configure({"hubrepo.database": url, "hubrepo.blobs": "mem://"})
+        hubrepo.prepare_database(config.registry, migrate=True)
+        config.registry.database.close()
+        return str(make_url(url).database)
 
     def drop(self, url: str) -> None:
         """Remove a database, whoever uses it."""
@@ -213,7 +224,7 @@ class Databases:
     def below(self, folder: Path) -> str:
         """The URL of the folder's database, which is made at first."""
         if folder not in self._urls:
-            self._urls[folder] = self._server.fresh()
+            self._urls[folder] = self._server.fresh(self._server.migrated)
         return self._urls[folder]
 
     def drop_below(self, folder: Path) -> None:
