@@ -1,10 +1,13 @@
 """A backup is one moment of a hub, proves itself, and comes back anywhere."""
 
 import gzip
+import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from operator import attrgetter
 
 import pytest
 from sqlalchemy import select, text, update
@@ -13,9 +16,10 @@ from sqlalchemy.exc import DBAPIError
 import hubrepo
 from hubrepo.kernel.accounts import ApiKey, Organisation, User
 from hubrepo.kernel.base import new_guid, now
-from hubrepo.kernel.blobs import Blob
+from hubrepo.kernel.blobs import Blob, DiskStore, OutOfOrder, key_of
 from hubrepo.kernel.blobs.holds import HoldLapsed
 from hubrepo.kernel.blobs.models import Hold
+from hubrepo.kernel.db import heads_of
 from hubrepo.kernel.transfer import Backup, CopyDamaged, InUse, NotACopy, NotEmpty
 from hubrepo.kernel.transfer import backups as module
 from hubrepo.kernel.transfer.manifests import Rows
@@ -446,6 +450,19 @@ class TestOtherVersions:
         changed = replace(manifest, heads=["packages_0001"], tables=tables)
         (copy.folder / "backup.json").write_bytes(changed.dump())
 
+    def test_the_schema_of_a_backup_is_that_of_its_rows(self, small, copy):
+        """Even if the hub is migrated while blobs are copied."""
+        before = heads_of(small.registry.database)
+
+        def migrate(_done):
+            with small.registry.database.write() as db:
+                newer = "UPDATE alembic_version SET version_num = 'new_' || substr(version_num, 5)"
+                db.execute(text(newer))
+
+        make(small, copy, tell=migrate)
+        assert heads_of(small.registry.database) != before
+        assert tuple(copy.manifest().heads) == tuple(before)
+
     def test_one_of_a_newer_hub_is_refused(self, small, copy, bare):
         make(small, copy)
         newer = replace(copy.manifest(), heads=["kernel_9999"])
@@ -487,3 +504,53 @@ class TestStoresOfTheirOwn:
             restore(bare, copy)
         with bare.database.read() as db:
             assert db.scalars(select(Blob.store)).all() == ["blobs"]
+
+
+class TestOrder:
+    """A backup takes nothing from the one before that it cannot know to be surplus."""
+
+    @pytest.mark.backend
+    def test_a_database_that_sorts_as_the_danes_do_loses_no_blob(self, hub, copy):
+        hub.organisation()
+        contents = [content_whose_digest_begins(with_it) for with_it in ("aa", "ab", "f", "0")]
+        with hub.registry.database.write() as db:
+            owner = db.scalars(select(Organisation)).one()
+            for digest, data in contents:
+                put(hub, key_of(owner.guid.hex, digest), data)
+                row = {"organisation_id": owner.id, "digest": digest, "size": len(data)}
+                db.add(Blob(**row, created_at=now()))
+        first, second = make(hub, copy), make(hub, copy)
+        assert (first.copied_blobs, second.copied_blobs, second.removed_blobs) == (4, 0, 0)
+        assert len(files_of(copy)) == 4
+
+    def test_what_is_not_in_order_ends_it_before_anything_is_removed(
+        self, small, copy, monkeypatch
+    ):
+        make(small, copy)
+        before = files_of(copy)
+        query = module.BLOB_FACTS.order_by(None).order_by(Blob.digest.desc())
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "BLOB_FACTS", query)
+            with pytest.raises(OutOfOrder, match="the blobs of the hub are not in the order"):
+                make(small, copy)
+        with pytest.raises(OutOfOrder, match="the files of the backup are not in the order"):
+            copy._remove_surplus(Reversed(str(copy.folder / "blobs")), copy.manifest())
+        assert files_of(copy) == before
+
+
+class Reversed(DiskStore):
+    """Lists what it has from the end."""
+
+    def list(self, prefix=""):
+        yield from sorted(super().list(prefix), key=attrgetter("key"), reverse=True)
+
+
+def content_whose_digest_begins(beginning):
+    """Find some bytes whose SHA-256 begins so; both."""
+    contents = (str(number).encode() for number in count())
+    digested = ((hashlib.sha256(each).hexdigest(), each) for each in contents)
+    return next(each for each in digested if each[0].startswith(beginning))
+
+
+def files_of(copy):
+    return sorted(path for path in (copy.folder / "blobs").rglob("*") if path.is_file())
