@@ -21,8 +21,6 @@ from sqlalchemy import Connection, Pool, create_engine, event, make_url, text
 import hubrepo
 from tests.support.process import free_port
 
-HOW_TO_GET_IT = "apt-get install postgresql"
-
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
 _USER, PASSWORD = "hub", "a-password-nobody-may-see"
 _SETTINGS = {
@@ -46,33 +44,24 @@ def programs() -> Path | None:
     found = [each for place in _PLACES for each in Path("/").glob(place[1:])]
     if on_path := shutil.which("initdb"):
         found.append(Path(on_path).resolve().parent)
-    if config := shutil.which("pg_config"):
-        done = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
-        found.append(Path(done.stdout.strip()))
     whole = [each for each in found if (each / "initdb").exists() and (each / "pg_ctl").exists()]
     return max(whole, key=_major, default=None)
 
 
 def _major(bin_folder: Path) -> int:
-    done = subprocess.run(
-        [bin_folder / "pg_ctl", "--version"], capture_output=True, text=True, check=True
-    )
-    return int(done.stdout.split()[2].split(".")[0])
+    said = subprocess.check_output([bin_folder / "pg_ctl", "--version"], text=True)
+    return int(said.split()[2].split(".")[0])
 
 
 def missing() -> str | None:
     """Why there is no server here; None if there is one."""
-    return f"no PostgreSQL server: {HOW_TO_GET_IT}" if programs() is None else None
+    return "no PostgreSQL server: apt-get install postgresql" if programs() is None else None
 
 
 class PostgreSQL:
-    """A server that runs while its `with` block does, and no longer than this process.
+    """A server that runs while its `with` block does, and no longer than this process."""
 
-    `settings` take the place of its usual ones.
-    """
-
-    def __init__(self, **settings: str) -> None:
-        self._settings = {**_SETTINGS, **settings}
+    def __init__(self) -> None:
         found = programs()
         assert found is not None, missing()
         self._bin = found
@@ -122,7 +111,7 @@ class PostgreSQL:
             "initdb", "-D", str(self._data), "-U", _USER, "--pwfile", str(secret),
             "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", *newer, "--no-sync",
         )  # fmt: skip
-        lines = "".join(f"{name} = '{value}'\n" for name, value in self._settings.items())
+        lines = "".join(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(f"{lines}port = {self.port}\n")
 

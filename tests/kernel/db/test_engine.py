@@ -11,6 +11,7 @@ from hubrepo.kernel.audit import Event
 from hubrepo.kernel.base import Misconfigured, now
 from hubrepo.kernel.db import Database, insert_if_absent
 from tests.support.postgres import connected
+from tests.support.races import at_once
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -42,11 +43,8 @@ def test_what_the_url_says_for_itself_counts(url):
     own = f"{url}?application_name=mine&connect_timeout=7&options=-c%20statement_timeout%3D9s"
     database = Database(own, 2, 3)
     with database.read() as db:
-        shown = [
-            db.scalar(text(f"SHOW {name}"))
-            for name in ("application_name", "lock_timeout", "statement_timeout")
-        ]
-    assert shown == ["mine", "2s", "9s"]
+        names = ("application_name", "lock_timeout", "statement_timeout")
+        assert [db.scalar(text(f"SHOW {name}")) for name in names] == ["mine", "2s", "9s"]
     database.close()
 
 
@@ -73,11 +71,7 @@ def test_writers_take_turns_and_lose_no_update(database):
                 user = db.scalar(select(User).with_for_update())
                 user.username = str(int(user.username) + 1)
 
-    threads = [threading.Thread(target=count) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[count] * 4)
     with database.read() as db:
         assert db.scalar(select(User.username)) == "40"
 
@@ -150,12 +144,6 @@ def test_who_has_read_does_not_hear_that_the_connection_was_lost_since(single, p
         assert db.scalar(text("SELECT pg_backend_pid()")) != process
 
 
-def test_inserting_what_is_there_changes_nothing(database):
-    with database.write() as db:
-        assert add_user(db, "alice")
-        assert not add_user(db, "alice")
-
-
 def test_of_two_who_insert_the_same_the_second_waits_for_the_first(database):
     inserted, begun = [], threading.Event()
 
@@ -169,6 +157,7 @@ def test_of_two_who_insert_the_same_the_second_waits_for_the_first(database):
         inserted.append(add_user(db, "alice"))
         second.start()
         begun.wait()
+        assert not add_user(db, "alice")
     second.join()
     assert inserted == [True, False]
 
@@ -188,15 +177,11 @@ def test_the_audit_cannot_be_rewritten(database, url):
 
 
 def test_a_url_that_names_no_database_is_said_so_without_its_password():
-    for wrong in (
-        "nonsense",
-        "",
-        "oracle9://hub:s3cret@x",
-        "postgresql://hub:s3cret@host:port/hub",
-    ):
+    postgresql = "postgresql://hub:s3cret@host"
+    for wrong in ("nonsense", "", "oracle9://hub:s3cret@x", f"{postgresql}:port/hub"):
         with pytest.raises(Misconfigured, match=r"hubrepo\.database") as raised:
             Database(wrong)
         assert "s3cret" not in str(raised.value)
         assert raised.value.__cause__ is None
-    database = Database("postgresql://hub:s3cret@host/hub")
+    database = Database(f"{postgresql}/hub")
     assert "s3cret" not in repr(database.engine) + str(database.engine.url)

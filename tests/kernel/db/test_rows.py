@@ -1,7 +1,5 @@
 """What is remembered is never older than what is asked for."""
 
-import threading
-
 import pytest
 from sqlalchemy import bindparam, event, select, update
 
@@ -9,6 +7,7 @@ from hubrepo.kernel.accounts import User
 from hubrepo.kernel.base import now
 from hubrepo.kernel.db import Database, insert_if_absent
 from hubrepo.kernel.db.rows import MOST_KEY, MOST_RESULTS, MOST_ROWS, UNKNOWN, Memory
+from tests.support.races import at_once
 
 NAMES = select(User.username).where(User.username >= bindparam("least")).order_by(User.username)
 
@@ -87,11 +86,7 @@ def test_readers_beside_a_writer_never_see_less_than_was_committed(database):
             if len(seen := names(database)) < least:
                 behind.append((least, seen))
 
-    threads = [threading.Thread(target=write), *(threading.Thread(target=read) for _ in range(2))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(write, read, read)
     assert behind == []
 
 

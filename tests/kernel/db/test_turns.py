@@ -13,6 +13,7 @@ from hubrepo.kernel.accounts import User
 from hubrepo.kernel.base import now
 from hubrepo.kernel.db import Database, engine, insert_if_absent
 from hubrepo.kernel.db.turns import Turns
+from tests.support.races import at_once
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
@@ -111,22 +112,16 @@ def test_one_connection_that_writes_again_keeps_its_turn(turns, database):
 
 @on_sqlite
 def test_who_waits_in_vain_is_told_so_and_is_in_nobodys_way(database, url):
-    impatient, refused = Database(url, busy_timeout=0.2), []
+    impatient = Database(url, busy_timeout=0.2)
 
     def write():
         with pytest.raises(OperationalError, match="locked"), impatient.write() as db:
             add_user(db, "late")
-        refused.append(1)
 
     # Three of one line wait for somebody of another, as of another process.
-    threads = [threading.Thread(target=write) for _ in range(3)]
     with database.write() as db:
         add_user(db, "alice")
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert len(refused) == 3
+        at_once(*[write] * 3)
     with impatient.write() as db:
         assert add_user(db, "bob")
     with database.read() as db:
