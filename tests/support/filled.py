@@ -3,19 +3,20 @@
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+import hubrepo
 from hubrepo.features.packages.models import Package, Version
 from hubrepo.features.pages.models import LivePage
 from hubrepo.kernel.accounts import Organisation
@@ -26,8 +27,10 @@ from hubrepo.kernel.transfer.rows import lines_of
 from hubrepo.kernel.transfer.snapshots import LEFT_OUT
 from tests.support.archives import package_zip
 from tests.support.features import HAS_ARTIFACTS
-from tests.support.hub import Client, Hub, TokenClient
+from tests.support.hub import Client, Hub, TokenClient, migrated
 from tests.support.s3 import S3Server
+
+Maker = Callable[[pytest.FixtureRequest, Path], str]
 
 
 def s3_url(server: S3Server) -> str:
@@ -35,21 +38,29 @@ def s3_url(server: S3Server) -> str:
     return server.url(f"{server.new_bucket()}/hub")
 
 
-Maker = Callable[[pytest.FixtureRequest, Path], str]
+def _sqlite(_request: pytest.FixtureRequest, folder: Path) -> str:
+    file = folder / "hub.sqlite"
+    if not file.exists():
+        file.write_bytes(migrated(hubrepo.FEATURES))
+    return f"sqlite:///{file}"
 
-# Another one is one line more: its name, and the URL of an empty one that belongs to `folder`.
+
+def _postgresql(request: pytest.FixtureRequest, _folder: Path) -> str:
+    server = request.getfixturevalue("postgresql")
+    url: str = server.fresh(server.migrated)
+    request.addfinalizer(lambda: server.drop(url))
+    return url
+
+
+# Each makes an empty store, or a database with all tables, that belongs to a folder, and returns its URL.
 STORES: dict[str, Maker] = {
     "disk": lambda _request, folder: f"osfs://{folder}/blobs",
     "memory": lambda _request, _folder: "mem://",
     "s3": lambda request, _folder: s3_url(request.getfixturevalue("s3")),
 }
-DATABASES: dict[str, Maker] = {
-    "sqlite": lambda _request, folder: f"sqlite:///{folder}/hub.sqlite",
-    "postgresql": lambda request, _folder: request.getfixturevalue("postgresql").fresh(),
-}
+DATABASES: dict[str, Maker] = {"sqlite": _sqlite, "postgresql": _postgresql}
 
-# What `make test` tries, and what is left to `make stress`. Each store is in some pair, and each database:
-# what either does wrong shows beside any of the others.
+# For parameters; `make_hub` without a place takes the one that `--store` and `--database` name.
 EVERY_DATABASE = ["sqlite", pytest.param("postgresql", marks=pytest.mark.stress)]
 EVERY_PLACE = [
     pytest.param(("disk", "sqlite"), id="disk+sqlite"),
@@ -64,50 +75,46 @@ SUMMARY = "Größe \U0001f4e6, 'quoted' \"twice\" \\ and\ttabbed"
 
 
 def make_hub(
-    request: pytest.FixtureRequest, folder: Path, store: str, database: str, **settings: str
+    request: pytest.FixtureRequest,
+    folder: Path,
+    store: str = "",
+    database: str = "",
+    **settings: str,
 ) -> Hub:
-    """An empty hub, whose connections are closed when the test ends."""
+    """Make an empty hub, by default on the store and database that the options of this run name.
+
+    Its connections are closed when the test ends.
+    """
     folder.mkdir(exist_ok=True)
-    hub = Hub.below(
-        folder,
-        blobs=STORES[store](request, folder),
-        database=DATABASES[database](request, folder),
-        **settings,
-    )
+    places = {
+        "blobs": STORES[store or request.config.getoption("--store")](request, folder),
+        "database": DATABASES[database or request.config.getoption("--database")](request, folder),
+    }
+    hub = Hub.below(folder, **{**places, **settings})
     request.addfinalizer(hub.registry.database.close)
     return hub
 
 
 @dataclass
 class Filled(Client):
-    """A client of an organisation with something of everything, and its tokens, where the hub has such."""
+    """A client of an organisation with something of everything, and its tokens, where the hub has such.
+
+    One token may download what is below one product; one is none any more.
+    """
 
     raw_admin: str = ""
     raw_holder: str = ""
     raw_pruned: str = ""
 
-    @property
-    def admin(self) -> TokenClient:
-        """With an admin token."""
-        return TokenClient(self.hub, self.slug, self.raw_admin)
-
-    @property
-    def holder(self) -> TokenClient:
-        """With a token that may download what is below one product."""
-        return TokenClient(self.hub, self.slug, self.raw_holder)
-
-    @property
-    def pruned(self) -> TokenClient:
-        """With a token that is none any more."""
-        return TokenClient(self.hub, self.slug, self.raw_pruned)
+    admin = property(lambda self: TokenClient(self.hub, self.slug, self.raw_admin))
+    holder = property(lambda self: TokenClient(self.hub, self.slug, self.raw_holder))
+    pruned = property(lambda self: TokenClient(self.hub, self.slug, self.raw_pruned))
 
 
 def _filled(client: Client) -> Filled:
-    if not HAS_ARTIFACTS:
-        return Filled(client.hub, client.slug, client.key)
-    admin, holder, pruned = (client.token(admin=is_admin) for is_admin in (True, False, False))
-    raw = {"raw_admin": admin.key, "raw_holder": holder.key, "raw_pruned": pruned.key}
-    return Filled(client.hub, client.slug, client.key, **raw)
+    tokens = (True, False, False) if HAS_ARTIFACTS else ()
+    raw = [client.token(admin=is_admin).key for is_admin in tokens]
+    return Filled(client.hub, client.slug, client.key, "", *raw)
 
 
 def _fill_products(client: Filled) -> None:
@@ -137,40 +144,29 @@ def fill(
     They are always the same, unless they are made `anew`: copies take a tenth of the time.
     """
     is_usual = hub.is_on_sqlite and len(list(hub.registry.stores)) == 1
-    if is_usual and not anew:
-        return _original(organisations, packages, versions).copied_to(hub)
-    return _filled_by_requests(hub, organisations, packages, versions)
-
-
-@dataclass(frozen=True)
-class _Original:
-    """What a hub was filled with once: its rows, the bytes by their keys, and who calls it."""
-
-    rows: sqlite3.Connection
-    content: Mapping[str, bytes]
-    clients: Sequence[Filled]
-
-    def copied_to(self, hub: Hub) -> list[Filled]:
-        """The same in an empty hub."""
-        file = hub.settings["hubrepo.database"].removeprefix("sqlite:///")
-        with closing(sqlite3.connect(file)) as target:
-            self.rows.backup(target)
-        for key, data in self.content.items():
-            put(hub, key, data)
-        return [client_of(hub, each) for each in self.clients]
+    if anew or not is_usual:
+        return _filled_by_requests(hub, organisations, packages, versions)
+    rows, bytes_, clients = _original(organisations, packages, versions)
+    file = hub.settings["hubrepo.database"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file)) as target:
+        rows.backup(target)
+    for key, data in bytes_.items():
+        put(hub, key, data)
+    return [client_of(hub, each) for each in clients]
 
 
 @cache
-def _original(organisations: int, packages: int, versions: int) -> _Original:
+def _original(*counts: int) -> tuple[sqlite3.Connection, Mapping[str, bytes], Sequence[Filled]]:
+    """What a hub was filled with once: its rows, the bytes by their keys, and who calls it."""
     with TemporaryDirectory() as folder:
         hub = Hub.below(Path(folder), database=f"sqlite:///{folder}/hub.sqlite", blobs="mem://")
-        clients = _filled_by_requests(hub, organisations, packages, versions)
+        clients = _filled_by_requests(hub, *counts)
         rows = sqlite3.connect(":memory:", check_same_thread=False)
         with closing(sqlite3.connect(f"{folder}/hub.sqlite")) as source:
             source.backup(rows)
         bytes_ = {key: content(hub, key) for key in keys_of(hub)}
         hub.registry.database.close()
-        return _Original(rows, bytes_, clients)
+    return rows, bytes_, clients
 
 
 def _filled_by_requests(hub: Hub, organisations: int, packages: int, versions: int) -> list[Filled]:
@@ -181,16 +177,10 @@ def _filled_by_requests(hub: Hub, organisations: int, packages: int, versions: i
             name = f"package-{package}"
             for version in range(versions):
                 content = {"text": f"{version} für {package}", "owner": client.slug * (version % 2)}
-                client.publish(
-                    name,
-                    package_zip(name, **content),
-                    headers={"Idempotency-Key": f"{name}-{version}"},
-                    summary=SUMMARY,
-                )
+                key = {"Idempotency-Key": f"{name}-{version}"}
+                client.publish(name, package_zip(name, **content), headers=key, summary=SUMMARY)
             client.send_json("PUT", f"/api/packages/{name}/aliases/stable", {"version": 2})
-            client.send_json(
-                "DELETE", f"/api/packages/{name}/versions/1", {"reason": "zu groß"}, status=200
-            )
+            client.send_json("DELETE", f"/api/packages/{name}/versions/1", {"reason": "zu groß"})
         for number in range(3):
             client.publish_page("docs/manual", {"index.html": f"{number} of {client.slug}\n" * 50})
         client.publish_page("site", {"index.html": "the same for all", "a/ü.txt": "ü" * 100})
@@ -216,7 +206,6 @@ def rows_of(hub: Hub, left_out: frozenset[str] = LEFT_OUT) -> dict[str, list[byt
 
 def assert_readable(hub: Hub, client: Client) -> int:
     """Every live version comes down with its hash, every live page is served; how many."""
-    done = 0
     with hub.registry.database.read() as db:
         mine = db.scalar(select(Organisation.id).where(Organisation.slug == client.slug))
         versions = db.execute(
@@ -225,33 +214,29 @@ def assert_readable(hub: Hub, client: Client) -> int:
             .where(Version.organisation_id == mine, Version.tombstoned_at.is_(None))
         ).all()
         paths = db.scalars(select(LivePage.path).where(LivePage.organisation_id == mine)).all()
-        artifacts = list(_artifacts(db, mine))
+        artifacts = _artifacts(db, mine)
     for name, number, digest in versions:
         assert hashlib.sha256(client.download(name, number)).hexdigest() == digest
-        done += 1
     for path in paths:
         assert client.visit(f"{path}/").body
-        done += 1
     for name, identifier, digest in artifacts:
         assert isinstance(client, Filled)
         assert hashlib.sha256(client.admin.fetched(name, identifier)).hexdigest() == digest
-        done += 1
-    return done
+    return len(versions) + len(paths) + len(artifacts)
 
 
-def _artifacts(db: Session, organisation_id: int | None) -> Iterable[tuple[str, str, str]]:
+def _artifacts(db: Session, organisation_id: int | None) -> Sequence[Row[Any]]:
     """Product, identifier and digest of each version."""
     if not HAS_ARTIFACTS:
         return ()
     from hubrepo.features.artifacts.models import Product, ProductVersion
 
-    rows = db.execute(
+    return db.execute(
         select(Product.name, ProductVersion.identifier, Blob.digest)
         .join(ProductVersion, ProductVersion.product_id == Product.id)
         .join(Blob, Blob.id == ProductVersion.blob_id)
         .where(ProductVersion.organisation_id == organisation_id)
-    )
-    return [(name, identifier, digest) for name, identifier, digest in rows]
+    ).all()
 
 
 def findings(hub: Hub, *, deep: bool = True) -> list[Finding]:
@@ -265,21 +250,17 @@ def findings(hub: Hub, *, deep: bool = True) -> list[Finding]:
 @contextmanager
 def by_force(hub: Hub) -> Iterator[Session]:
     """A session that changes rows as a broken disk would: no foreign key is asked."""
-    is_sqlite = hub.registry.database.engine.dialect.name == "sqlite"
-    off, on = (
-        ("PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys = ON")
-        if is_sqlite
-        else ("SET session_replication_role = replica", "SET session_replication_role = origin")
-    )
+    setting = "PRAGMA foreign_keys" if hub.is_on_sqlite else "SET session_replication_role"
+    off, on = ("OFF", "ON") if hub.is_on_sqlite else ("replica", "origin")
     with hub.registry.database.engine.connect() as connection:
         raw = connection.connection.dbapi_connection
-        raw.execute(off)
+        raw.execute(f"{setting} = {off}")
         try:
             with hub.registry.database.writing(bind=connection) as db:
                 yield db
                 db.commit()
         finally:
-            raw.execute(on)
+            raw.execute(f"{setting} = {on}")
 
 
 def put(hub: Hub, key: str, content: bytes, store: str = "blobs") -> None:
@@ -342,9 +323,8 @@ def busy_uploader(client: Filled) -> Callable[[int], None]:
             admin.delete("/product/delete/busy", status="*")
             admin.create("busy", status="*")
             admin.grant("busy", holder, "download", status="*")
-        admin.put(
-            "busy", f"v{number}", f"{number % 5} of {client.slug}\n".encode() * 50, status="*"
-        )
+        data = f"{number % 5} of {client.slug}\n".encode() * 50
+        admin.put("busy", f"v{number}", data, status="*")
         if number % 8 > 2:
             admin.delete(f"/product/delete/busy/v{number - 2}", status="*")
 

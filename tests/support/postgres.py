@@ -11,15 +11,15 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Pool, create_engine, event, make_url, text
 
+import hubrepo
 from tests.support.process import free_port
-
-HOW_TO_GET_IT = "apt-get install postgresql"
 
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
 _USER, PASSWORD = "hub", "a-password-nobody-may-see"
@@ -44,33 +44,24 @@ def programs() -> Path | None:
     found = [each for place in _PLACES for each in Path("/").glob(place[1:])]
     if on_path := shutil.which("initdb"):
         found.append(Path(on_path).resolve().parent)
-    if config := shutil.which("pg_config"):
-        done = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
-        found.append(Path(done.stdout.strip()))
     whole = [each for each in found if (each / "initdb").exists() and (each / "pg_ctl").exists()]
     return max(whole, key=_major, default=None)
 
 
 def _major(bin_folder: Path) -> int:
-    done = subprocess.run(
-        [bin_folder / "pg_ctl", "--version"], capture_output=True, text=True, check=True
-    )
-    return int(done.stdout.split()[2].split(".")[0])
+    said = subprocess.check_output([bin_folder / "pg_ctl", "--version"], text=True)
+    return int(said.split()[2].split(".")[0])
 
 
 def missing() -> str | None:
     """Why there is no server here; None if there is one."""
-    return f"no PostgreSQL server: {HOW_TO_GET_IT}" if programs() is None else None
+    return "no PostgreSQL server: apt-get install postgresql" if programs() is None else None
 
 
 class PostgreSQL:
-    """A server that runs while its `with` block does, and no longer than this process.
+    """A server that runs while its `with` block does, and no longer than this process."""
 
-    `settings` take the place of its usual ones.
-    """
-
-    def __init__(self, **settings: str) -> None:
-        self._settings = {**_SETTINGS, **settings}
+    def __init__(self) -> None:
         found = programs()
         assert found is not None, missing()
         self._bin = found
@@ -120,7 +111,7 @@ class PostgreSQL:
             "initdb", "-D", str(self._data), "-U", _USER, "--pwfile", str(secret),
             "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", *newer, "--no-sync",
         )  # fmt: skip
-        lines = "".join(f"{name} = '{value}'\n" for name, value in self._settings.items())
+        lines = "".join(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(f"{lines}port = {self.port}\n")
 
@@ -163,11 +154,20 @@ class PostgreSQL:
         """A database of this server, as an ini file names it."""
         return f"postgresql://{_USER}:{password}@127.0.0.1:{self.port}/{database}"
 
-    def fresh(self) -> str:
-        """The URL of a new, empty database."""
+    def fresh(self, template: str = "template1") -> str:
+        """Make an empty database, or a copy of `template`, and return its URL."""
         name = f"hub_{next(self._numbers)}"
-        self._operate(f'CREATE DATABASE "{name}"')
+        self._operate(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
+
+    @cached_property
+    def migrated(self) -> str:
+        """The name of a database with the tables of all features, to be copied."""
+        url = self.fresh()
+        config = hubrepo.configure({"hubrepo.database": url, "hubrepo.blobs": "mem://"})
+        hubrepo.prepare_database(config.registry, migrate=True)
+        config.registry.database.close()
+        return str(make_url(url).database)
 
     def drop(self, url: str) -> None:
         """Remove a database, whoever uses it."""
@@ -213,7 +213,7 @@ class Databases:
     def below(self, folder: Path) -> str:
         """The URL of the folder's database, which is made at first."""
         if folder not in self._urls:
-            self._urls[folder] = self._server.fresh()
+            self._urls[folder] = self._server.fresh(self._server.migrated)
         return self._urls[folder]
 
     def drop_below(self, folder: Path) -> None:

@@ -2,41 +2,34 @@
 
 import pytest
 
+import hubrepo
 from hubrepo.kernel.db import Database
-from tests.support.hub import Hub
+from tests.support.filled import DATABASES
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
-    """An empty database's."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/hub.sqlite"
-        return
-    server = request.getfixturevalue("postgresql")
-    url = server.fresh()
-    yield url
-    server.drop(url)
+    """The URL of a database with all tables."""
+    return DATABASES[request.param](request, tmp_path)
 
 
-@pytest.fixture
-def migrations(tmp_path):
+@pytest.fixture(scope="session")
+def migrations():
     """The folders of all migrations."""
-    hub = Hub.below(tmp_path / "of-its-own", database=f"sqlite:///{tmp_path}/other.sqlite")
-    hub.registry.database.close()
-    return hub.registry.migrations
+    settings = {"hubrepo.database": "sqlite://", "hubrepo.blobs": "mem://"}
+    return hubrepo.configure(settings).registry.migrations
 
 
 @pytest.fixture
-def database(request, url, tmp_path):
-    """The rows of a hub."""
-    hub = Hub.below(tmp_path, database=url)
-    yield hub.registry.database
-    hub.registry.database.close()
+def database(url):
+    database = Database(url)
+    yield database
+    database.close()
 
 
 @pytest.fixture
-def single(database, url):
-    """The same, over one connection that all take in turn."""
-    single = Database(url, 1, 1)
+def single(url):
+    """The same, over one connection that all take in turn, without much time for it."""
+    single = Database(url, 0.2, 1)
     yield single
     single.close()

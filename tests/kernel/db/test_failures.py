@@ -3,7 +3,6 @@
 import sqlite3
 
 import psycopg
-import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, TimeoutError  # noqa: A004
 
 from hubrepo.kernel.db.failures import failure_of, is_lost_race
@@ -32,33 +31,30 @@ def expected(status):
     return None if status is None else (status, status == 503)
 
 
-@pytest.mark.parametrize(("state", "status"), STATES)
-def test_what_postgresql_says(state, status):
-    error = psycopg.errors.lookup(state)("injected")
-    assert answered(DBAPIError("SELECT", {}, error)) == expected(status)
+def test_what_postgresql_says():
+    for state, status in STATES:
+        error = DBAPIError("SELECT", {}, psycopg.errors.lookup(state)("injected"))
+        assert answered(error) == expected(status), state
 
 
-@pytest.mark.parametrize(("code", "status"), CODES)
-def test_what_sqlite_says(code, status):
-    error = sqlite3.OperationalError("injected")
-    error.sqlite_errorcode = code
-    for each in (error, OperationalError("SELECT", {}, error)):
-        assert answered(each) == expected(status)
+def test_what_sqlite_says():
+    for code, status in CODES:
+        error = sqlite3.OperationalError("injected")
+        error.sqlite_errorcode = code
+        for each in (error, OperationalError("SELECT", {}, error)):
+            assert answered(each) == expected(status), code
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
+def test_what_has_no_number():
+    for error, status in [
         (OperationalError("", {}, psycopg.OperationalError("connection refused")), 503),
         (OperationalError("", {}, psycopg.errors.ConnectionTimeout("too late")), 503),
         (DBAPIError("", {}, psycopg.InterfaceError("closed"), connection_invalidated=True), 503),
         (TimeoutError("the pool has none left"), 503),
         (ProgrammingError("", {}, psycopg.ProgrammingError("a defect")), None),
         (OperationalError("", {}, sqlite3.OperationalError("of no number")), None),
-    ],
-)
-def test_what_has_no_number(error, status):
-    assert answered(error) == expected(status)
+    ]:
+        assert answered(error) == expected(status), error
 
 
 def test_only_who_lost_a_race_is_to_try_again():
