@@ -28,14 +28,7 @@ from tests.support.contract import file_part, multipart, same_answer, text_part
 from tests.support.features import HAS_ARTIFACTS
 from tests.support.hub import Client, Hub, TokenClient
 from tests.support.leaks import note_token
-from tests.support.views import (
-    SAFE,
-    View,
-    fresh_name,
-    live_package,
-    replaced_page,
-    views_of,
-)
+from tests.support.views import SAFE, View, fresh_name, live_package, replaced_page, views_of
 
 FORM = "multipart/form-data; boundary=frontier"
 NEIGHBOUR, STRANGER = "neighbour", "stranger"

@@ -214,12 +214,7 @@ PUBLICATION = {
     "forgotten": forgotten_publication,
     "missing": missing,
 }
-MEMBER = {
-    "live": member,
-    "inactive": inactive_member,
-    "former": former_member,
-    "missing": missing,
-}
+MEMBER = {"live": member, "inactive": inactive_member, "former": former_member, "missing": missing}
 
 PLACES: dict[type, Place] = {
     OperationsResource: Place("/_ah"),
@@ -243,12 +238,7 @@ PLACES: dict[type, Place] = {
     organisation.KeysResource: Place("/api/keys", {"always": missing, **MEMBER}),
     organisation.KeyResource: Place(
         "/api/keys/{name}",
-        {
-            "live": live_key,
-            "revoked": revoked_key,
-            "expired": expired_key,
-            "missing": missing_key,
-        },
+        {"live": live_key, "revoked": revoked_key, "expired": expired_key, "missing": missing_key},
     ),
     organisation.MembersResource: Place("/api/members"),
     organisation.MemberResource: Place("/api/members/{name}", MEMBER),
