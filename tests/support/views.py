@@ -43,7 +43,7 @@ def missing(_owner: Client, name: str) -> str:
     return name
 
 
-# One for all that it is sent to: archives tell when they were made.
+# One archive for all requests: each call would write another moment into it.
 @lru_cache(maxsize=4)
 def _package(name: str) -> bytes:
     return package_zip(name)
@@ -54,94 +54,57 @@ def _page(path: str, text: str = "") -> bytes:
     return page_zip(path, {"index.html": f"<h1>{path}</h1>{text}"})
 
 
-def _publish(owner: Client, name: str) -> None:
-    owner.publish(name, _package(name))
+def _then(make: Make, method: str, path: str) -> Make:
+    """Make the thing, and send a request about it."""
 
+    def made(owner: Client, name: str) -> str:
+        called = make(owner, name)
+        owner.call(method, path.format(name=called), status=[200, 204])
+        return called
 
-def _publish_page(owner: Client, path: str, text: str = "") -> None:
-    owner.upload("/api/pages", _page(path, text))
+    return made
 
 
 def empty_package(owner: Client, name: str) -> str:
-    """A package that was registered, and nothing more."""
+    """A package without versions."""
     owner.send_json("POST", "/api/packages", {"name": name}, 201)
     return name
 
 
 def live_package(owner: Client, name: str) -> str:
     """Two versions, and an alias to the first."""
-    _publish(owner, name)
-    _publish(owner, name)
+    for _ in range(2):
+        owner.publish(name, _package(name))
     owner.send_json("PUT", f"/api/packages/{name}/aliases/stable", {"version": 1})
-    return name
-
-
-def tombstoned_version(owner: Client, name: str) -> str:
-    """Two versions, of which the first is tombstoned, and so has no alias any more."""
-    live_package(owner, name)
-    owner.delete(f"/api/packages/{name}/versions/1", 200)
-    return name
-
-
-def tombstoned_package(owner: Client, name: str) -> str:
-    """All its versions were tombstoned with it."""
-    live_package(owner, name)
-    owner.delete(f"/api/packages/{name}")
     return name
 
 
 def live_page(owner: Client, name: str) -> str:
     """A page with one publication."""
-    _publish_page(owner, name)
+    owner.upload("/api/pages", _page(name))
     return name
 
 
 def replaced_page(owner: Client, name: str) -> str:
     """A page with two publications, the second of them live."""
-    _publish_page(owner, name)
-    _publish_page(owner, name, "once more")
-    return name
-
-
-def unpublished_page(owner: Client, name: str) -> str:
-    """What was there is kept, and nobody sees it."""
-    _publish_page(owner, name)
-    owner.delete(f"/api/pages/{name}")
-    return name
-
-
-def forgotten_publication(owner: Client, name: str) -> str:
-    """A page with its second publication only."""
-    replaced_page(owner, name)
-    owner.call("POST", f"/api/pages/{name}/publications/1/forget", status=204)
+    live_page(owner, name)
+    owner.upload("/api/pages", _page(name, "once more"))
     return name
 
 
 def overlapped_page(owner: Client, name: str) -> str:
-    """Nothing is there, but something below."""
-    _publish_page(owner, f"{name}/below")
+    """A page below the name."""
+    live_page(owner, f"{name}/below")
     return name
-
-
-def _hint(key: str) -> str:
-    return key[: len("kpf_00000000")]
 
 
 def live_key(owner: Client, _name: str) -> str:
     """A key that nobody uses."""
-    return _hint(owner.hub.issue_key(owner.slug))
-
-
-def revoked_key(owner: Client, name: str) -> str:
-    """It was good once."""
-    hint = live_key(owner, name)
-    with owner.hub.registry.database.write() as db:
-        owner.hub.accounts(db).revoke_key(hint)
-    return hint
+    return owner.hub.issue_key(owner.slug)[: len("kpf_00000000")]
 
 
 def expired_key(owner: Client, name: str) -> str:
-    """It was good until an hour ago."""
+    """A key that was good until an hour ago."""
     hint = live_key(owner, name)
     with owner.hub.registry.database.write() as db:
         key = db.query(ApiKey).filter_by(prefix=hint.removeprefix("kpf_")).one()
@@ -150,7 +113,7 @@ def expired_key(owner: Client, name: str) -> str:
 
 
 def missing_key(_owner: Client, name: str) -> str:
-    """Spelled as keys are."""
+    """The spelling of a key."""
     return f"kpf_{int(name.rpartition('-')[2]):08x}"
 
 
@@ -193,28 +156,31 @@ class Place:
     prefixes: Sequence[str] = ("",)
 
 
-PACKAGE = {
-    "live": live_package,
-    "empty": empty_package,
-    "tombstoned": tombstoned_package,
-    "missing": missing,
-}
-VERSION = {
-    "live": live_package,
-    "tombstoned": tombstoned_version,
-    "cascaded": tombstoned_package,
-    "missing": empty_package,
-    "no package": missing,
-}
-PAGE = {"live": live_page, "unpublished": unpublished_page, "missing": missing}
-PUBLICATION = {
-    "live": live_page,
-    "retired": replaced_page,
-    "unpublished": unpublished_page,
-    "forgotten": forgotten_publication,
-    "missing": missing,
-}
-MEMBER = {"live": member, "inactive": inactive_member, "former": former_member, "missing": missing}
+tombstoned_version = _then(live_package, "DELETE", "/api/packages/{name}/versions/1")
+tombstoned_package = _then(live_package, "DELETE", "/api/packages/{name}")
+unpublished_page = _then(live_page, "DELETE", "/api/pages/{name}")
+forgotten_publication = _then(replaced_page, "POST", "/api/pages/{name}/publications/1/forget")
+revoked_key = _then(live_key, "DELETE", "/api/keys/{name}")
+
+States = Mapping[str, Make]
+PACKAGE: States = {
+    "live": live_package, "empty": empty_package, "tombstoned": tombstoned_package, "missing": missing,
+}  # fmt: skip
+VERSION: States = {
+    "live": live_package, "tombstoned": tombstoned_version, "cascaded": tombstoned_package,
+    "missing": empty_package, "no package": missing,
+}  # fmt: skip
+PAGE: States = {"live": live_page, "unpublished": unpublished_page, "missing": missing}
+PUBLICATION: States = {
+    "live": live_page, "retired": replaced_page, "unpublished": unpublished_page,
+    "forgotten": forgotten_publication, "missing": missing,
+}  # fmt: skip
+KEY: States = {
+    "live": live_key, "revoked": revoked_key, "expired": expired_key, "missing": missing_key,
+}  # fmt: skip
+MEMBER: States = {
+    "live": member, "inactive": inactive_member, "former": former_member, "missing": missing,
+}  # fmt: skip
 
 PLACES: dict[type, Place] = {
     OperationsResource: Place("/_ah"),
@@ -236,10 +202,7 @@ PLACES: dict[type, Place] = {
     pages.PublishedResource: Place("/pages/{slug}/{name}/", PAGE),
     organisation.SelfResource: Place("/api/organisation"),
     organisation.KeysResource: Place("/api/keys", {"always": missing, **MEMBER}),
-    organisation.KeyResource: Place(
-        "/api/keys/{name}",
-        {"live": live_key, "revoked": revoked_key, "expired": expired_key, "missing": missing_key},
-    ),
+    organisation.KeyResource: Place("/api/keys/{name}", KEY),
     organisation.MembersResource: Place("/api/members"),
     organisation.MemberResource: Place("/api/members/{name}", MEMBER),
     organisation.LogResource: Place("/api/log"),
@@ -319,3 +282,19 @@ def views_of(hub: Hub) -> Iterator[View]:
         for prefix in PLACES[key[0]].prefixes
     ]
     return iter(sorted(views, key=lambda view: (view.path, str(view.permission), view.methods)))
+
+
+def named_views(hub: Hub) -> Iterator[tuple[View, str]]:
+    """Every view of a thing that has a name in the URL or the body, with each method."""
+    for view in views_of(hub):
+        if "live" in view.place.states and view.path.startswith("/api"):
+            for method in view.methods:
+                if (view.context, method) in BODIES or "{name}" in view.path:
+                    yield view, method
+
+
+def neighbours_and_nobodys(view: View, neighbour: Client) -> tuple[str, str]:
+    """What the URL calls a live thing of the neighbour, and one that nobody has."""
+    # Where a version is missing, its package is there.
+    none = missing_key if "/keys/" in view.path else missing
+    return view.place.states["live"](neighbour, fresh_name()), none(neighbour, fresh_name())
