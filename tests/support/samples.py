@@ -1,5 +1,6 @@
 """Limits of searches that are long or random."""
 
+import math
 import os
 import random
 import time
@@ -9,17 +10,16 @@ from typing import TypeVar
 Case = TypeVar("Case")
 
 
-def seconds(default: float | None = None) -> float | None:
+def seconds(default: float) -> float:
     """Return how long a search may take: SECONDS, or else the default."""
-    return float(os.environ["SECONDS"]) if os.environ.get("SECONDS") else default
+    return float(os.environ.get("SECONDS") or default)
 
 
 def sampled(cases: Iterable[Case], seed: int) -> Iterator[Case]:
     """Yield the cases in an order that the seed shuffles until SECONDS have passed; without SECONDS all."""
-    shuffled, limit = list(cases), seconds()
+    shuffled, until = list(cases), time.monotonic() + seconds(math.inf)
     random.Random(seed).shuffle(shuffled)
-    until = None if limit is None else time.monotonic() + limit
     for each in shuffled:
         yield each
-        if until is not None and time.monotonic() > until:
+        if time.monotonic() > until:
             return
