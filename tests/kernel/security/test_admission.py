@@ -41,15 +41,9 @@ def test_who_tried_too_often_is_told_in_a_way_that_nginx_passes_on(tmp_path):
         hub.registry.database.close()
 
 
-def test_a_revoked_key_is_not_let_in(hub: Hub, acme: Client):
-    acme.get(ADMISSION)
-    with hub.registry.database.write() as db:
-        accounts = hub.accounts(db)
-        accounts.revoke_key(acme.key.rpartition("_")[0])
-    acme.get(ADMISSION, 401)
-
-
-def test_asking_again_and_again_writes_once_at_most(hub: Hub, acme: Client):
+def test_asking_again_and_again_writes_once_at_most_and_a_revoked_key_is_not_let_in(
+    hub: Hub, acme: Client
+):
     def last_used() -> object:
         hub.registry.afterwards.settle()
         with hub.registry.database.read() as db:
@@ -61,3 +55,6 @@ def test_asking_again_and_again_writes_once_at_most(hub: Hub, acme: Client):
     for _ in range(5):
         acme.get(ADMISSION)
     assert last_used() == before
+    with hub.registry.database.write() as db:
+        hub.accounts(db).revoke_key(acme.key.rpartition("_")[0])
+    acme.get(ADMISSION, 401)
