@@ -116,7 +116,8 @@ def test_two_claims_to_a_name_or_to_a_schema_fail_at_boot():
         Description("more", "", (), schemas={"Version": {"type": "object"}}),
     ):
         config = hubrepo.configure(SETTINGS)
-        config.include(lambda config, other=other: config.add_description(other))
+        config.add_description(PACKAGES)
+        config.add_description(other)
         with pytest.raises(ConfigurationConflictError):
             config.commit()
 
