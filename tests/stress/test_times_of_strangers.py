@@ -17,7 +17,7 @@ from webob import Request
 from tests.support.filled import make_hub
 from tests.support.hub import Client
 from tests.support.samples import sampled
-from tests.support.views import View, fresh_name, named_views, neighbours_and_nobodys
+from tests.support.views import View, fresh_name, missing_like, named_views
 
 pytestmark = [pytest.mark.stress, pytest.mark.serial]
 
@@ -80,7 +80,8 @@ def test_a_neighbours_thing_takes_as_long_as_a_missing_one(
         makes_it = view.name == "create" or str(view.permission).endswith(":publish")
         group = (view.place.states["live"], view if makes_it else None)
         if group not in named:
-            named[group] = [neighbours_and_nobodys(view, neighbour) for _ in range(THINGS)]
+            made = [group[0](neighbour, fresh_name()) for _ in range(THINGS)]
+            named[group] = [(name, missing_like(name)) for name in made]
         theirs: list[float] = []
         nobodys: list[float] = []
         for number in range(1, MOST + 1):

@@ -5,15 +5,14 @@ organisation. No answer may contain the secret, and nothing that was there may c
 """
 
 import hashlib
-import io
 import json
 import secrets
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from webob import Request, Response
 
@@ -26,8 +25,6 @@ from tests.support.views import PLACES
 
 LARGEST = 200_000
 FORM, JSON = "multipart/form-data; boundary=frontier", "application/json"
-# Where errors have the field `error`.
-ARTIFACTS = ("/product/", "/fetch/", "/prune/") if HAS_ARTIFACTS else ()
 
 
 @dataclass(frozen=True, order=True)
@@ -124,10 +121,6 @@ class Intruder:
         request = Request.blank("/", environ=environ, method=method, body=body)
         answer = request.get_response(self.hub.wsgi)
         self.check(answer, (method, url, body[:500]))
-        if answer.status_int >= 400 and method != "HEAD" and url.startswith(("/api/", *ARTIFACTS)):
-            is_artifact = unquote(url).removeprefix("/api").startswith(ARTIFACTS or "\0")
-            told = answer.json.get("error" if is_artifact else "detail")
-            assert isinstance(told, str), (url, answer.body)
         return answer
 
     def check(self, answer: Response, what: object) -> None:
@@ -144,39 +137,28 @@ class Intruder:
     def uploads(self, string: str) -> Iterator[int]:
         """The statuses of requests whose bodies have the string wherever they tell a path or a name."""
         text, versions = decoded(string), "/api/packages/widget/versions"
-        page, junk = page_zip(None, {"index.html": "<h1>x</h1>"}), self.secret[::-1]
-        pages = with_member(text, junk, {"pages.toml": '[publish]\npath = "docs"\n'})
-        package = with_member(text, junk, {"package.toml": manifest("widget")})
+        page, junk = page_zip(None, {"index.html": "<h1>x</h1>"}), self.secret[::-1].encode()
         quoted = "".join(f"\\U{ord(each):08x}" for each in text)
         named = make_zip({"package.toml": f'[package]\nname = "{quoted}"\nauthor = "ann"\n'})
         # The head that they name is never reached: nothing piles up.
         sent: list[tuple[str, bytes]] = [
             ("/api/pages", form(page, text, path=text)),
-            ("/api/pages", form(pages)),
-            (versions, form(package, text, parent_version="999999")),
-            (versions, form(named, parent_version="999999", forked_from=text)),
+            (versions, form(named, text, parent_version="999999", forked_from=text)),
+        ]
+        values: list[tuple[str, str, dict[str, object]]] = [
+            ("POST", "/api/packages", {"name": text})
         ]
         if HAS_ARTIFACTS:
             there = {"product": "widget", "version": f"w{next(self._numbers)}"}
-            sent += [
-                ("/product/upload", form(junk.encode(), name, **{**there, **fields}))
-                for name, fields in (
-                    *(("x", {each: text}) for each in ("product", "version", "checksum")),
-                    (text, {}),
-                )
-            ]
+            fields = [{**there, name: text} for name in ("product", "version", "checksum")]
+            sent += [("/product/upload", form(junk, **each)) for each in fields]
+            sent.append(("/product/upload", form(junk, text, **there)))
+            values += self._artifacts(text)
         for path, body in sent:
             yield self._statused(self.ask("POST", path, body, FORM), {201, 400, 404, 409, 413, 422})
-        values = [("POST", "/api/packages", {"name": text})]
-        values += self._artifacts(text) if HAS_ARTIFACTS else []
         for method, path, value in values:
             answer = self.ask(method, path, json.dumps(value).encode(), JSON)
             yield self._statused(answer, {200, 201, 204, 400, 404, 409})
-
-    @staticmethod
-    def _statused(answer: Response, fine: set[int]) -> int:
-        assert answer.status_int in fine, answer.body
-        return int(answer.status_int)
 
     @staticmethod
     def _artifacts(text: str) -> Iterable[tuple[str, str, dict[str, object]]]:
@@ -193,19 +175,6 @@ class Intruder:
                     f"/api/product/modify/{action}",
                     {**value, "permissions": {"upload": True}},
                 )
-
-
-def with_member(name: str, content: str, members: Mapping[str, str]) -> bytes:
-    """An archive with one member whose name is any text at all."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for each, text in members.items():
-            if each != name:
-                archive.writestr(each, text)
-        info = zipfile.ZipInfo("x")
-        info.filename = name
-        archive.writestr(info, content)
-    return buffer.getvalue()
 
 
 def form(archive: bytes, filename: str = "x.zip", **fields: str) -> bytes:

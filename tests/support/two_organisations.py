@@ -21,12 +21,12 @@ from webtest import TestResponse
 
 from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import adopt_orphans, sweep, tidy
-from tests.support.archives import make_zip, manifest, package_zip, page_zip
+from tests.support.archives import package_zip, page_zip
 from tests.support.contract import file_part, multipart, text_part
 from tests.support.features import HAS_ARTIFACTS
 from tests.support.filled import findings, make_hub
 from tests.support.hub import Client, Hub
-from tests.support.model import FirstAnswer, Key, Organisation, Origin, Version
+from tests.support.model import Key, Organisation, Origin, Version
 
 # How many past publications of a page the hub keeps.
 KEEP = 2
@@ -47,7 +47,6 @@ aliases = st.sampled_from(["stable", "beta"])
 paths = st.sampled_from(PAGES)
 # Odd ones are the same for both organisations.
 contents = st.integers(0, 3)
-request_keys = st.sampled_from([None, None, "build-1", "build-2"])
 choices = st.integers(0, 9)
 scopes = st.sampled_from([(), ("read",), ("publish",), ("admin",)])
 
@@ -94,19 +93,19 @@ class TwoOrganisations(RuleBasedStateMachine):
         self.now = now()
         self.sides = [Side(self.hub), Side(self.hub)]
         for side, name in itertools.product([0, 1], ["anvil", "bolt", "anvil"]):
-            self.publish(side, name, side, None)
+            self.publish(side, name, side)
         self.publish_the_same_page(0, "docs")
 
     # --- How they ask ---
 
     def ask(
         self, side: int, method: str, path: str, body: bytes = b"", content_type: str | None = None,
-        client: Client | None = None, headers: Mapping[str, str] | None = None,
+        client: Client | None = None,
     ) -> TestResponse:  # fmt: skip
         """An answer, which says nothing of the other organisation but what this one said itself."""
         self.now += SECOND
-        sent = {"content_type": content_type, "headers": headers or {}}
-        response = (client or self.sides[side].client).call(method, path, body, **sent)
+        client = client or self.sides[side].client
+        response = client.call(method, path, body, content_type=content_type)
         said = response.body.decode("latin-1") + repr(response.headerlist)
         for guess in self.sides[side].guesses:
             said = said.replace(guess, "")
@@ -128,79 +127,32 @@ class TwoOrganisations(RuleBasedStateMachine):
         assert response.status_int == status, response
         return response
 
-    def do_once(
-        self, side: int, path: str, key: str | None, content: object, body: bytes, content_type: str,
-        act: Callable[[], int],
-    ) -> Any:  # fmt: skip
-        """POST, with an Idempotency-Key or none; what was made, if anything was made by this request."""
-        answers, asked = self.sides[side].model.answers, (path, content)
-        first = self.sides[side].model.first_answer(key, self.now + SECOND) if key else None
-        headers = {"Idempotency-Key": key} if key else {}
-        response = self.ask(side, "POST", path, body, content_type, headers=headers)
-        if first is not None:
-            is_same = first.asked == asked
-            assert response.status_int == (first.status if is_same else 422), response
-            assert response.body == first.body or not is_same
-            return None
-        assert "Idempotent-Replayed" not in response.headers
-        assert response.status_int == act(), response
-        if response.status_int >= 300:
-            return None
-        if key:
-            answers[key] = FirstAnswer(asked, self.now, response.status_int, response.body)
-        return response.json
-
     # --- Packages ---
 
-    @rule(side=sides, name=names, key=request_keys)
-    def register(self, side: int, name: str, key: str | None) -> None:
-        body, model = json.dumps({"name": name}).encode(), self.sides[side].model
-        self.do_once(side, "/api/packages", key, name, body, JSON, lambda: model.register(name))
+    @rule(side=sides, name=names)
+    def register(self, side: int, name: str) -> None:
+        status = self.sides[side].model.register(name)
+        self.do(side, status, "POST", "/api/packages", {"name": name})
 
-    @rule(side=sides, name=names, content=contents, key=request_keys)
-    def publish(self, side: int, name: str, content: int, key: str | None) -> None:
-        self._publish(side, name, package_archive(name, self.sides[side].text(content)), key)
-
-    @rule(side=sides, name=names, source=names, number=numbers)
-    def publish_a_declared_fork(self, side: int, name: str, source: str, number: int) -> None:
-        archive = package_archive(name, self.sides[side].text(0))
-        self._publish(side, name, archive, declared=(source, number))
-
-    @rule(side=sides, name=names, whose=sides, source=names)
-    def publish_a_claimed_fork(self, side: int, name: str, whose: int, source: str) -> None:
-        """With the history of a package, of whichever organisation, in the archive."""
-        owner, model = self.sides[whose], self.sides[side].model
-        if source not in owner.model.packages or name == source:
-            return
-        history = owner.client.get(f"/api/packages/{source}/history").text
-        version = owner.model.version(source, len(owner.model.packages[source].versions))
-        mine = version and model.version(source, version.number)
-        # Only the hash tells whose version was meant.
-        agrees = mine and version and (not version.is_live or mine.digest == version.digest)
-        origin = (source, version.number) if version and agrees else None
-        # What it says of the other organisation is its publisher's own word, and stays in the archive.
-        archive = make_zip({"package.toml": manifest(name), "HISTORY.md": history})
-        is_new = name not in model.packages
-        self._publish(side, name, archive, claimed=origin if is_new else None)
-
-    def _publish(
-        self, side: int, name: str, archive: bytes, key: str | None = None,
-        declared: Origin | None = None, claimed: Origin | None = None,
-    ) -> None:  # fmt: skip
-        owner, model = self.sides[side], self.sides[side].model
+    @rule(side=sides, name=names, content=contents)
+    def publish(self, side: int, name: str, content: int, declared: Origin | None = None) -> None:
+        owner = self.sides[side]
         fields = {"summary": f"made by {owner.mark}"}
         if declared is not None:
             fields["forked_from"] = f"{declared[0]}@{declared[1]}"
+        archive = package_archive(name, owner.text(content))
         body = multipart([*(text_part(*each) for each in fields.items()), file_part(archive)])
-        content = (hashlib.sha256(archive).hexdigest(), fields)
-        path = f"/api/packages/{name}/versions"
-        may = lambda: model.may_publish(name, declared)  # noqa: E731
-        made = self.do_once(side, path, key, content, body, FORM, may)
-        if made is not None:
-            origin = declared or claimed
-            version = model.publish(name, _digest(made), made["size"], origin)
+        response = self.ask(side, "POST", f"/api/packages/{name}/versions", body, FORM)
+        assert response.status_int == owner.model.may_publish(name, declared), response
+        if response.status_int == 201:
+            made = response.json
+            version = owner.model.publish(name, _digest(made), made["size"], declared)
             assert (made["version"], made["package"]) == (version.number, name)
-            assert made["forked_from"] == _origin_json(origin)
+            assert made["forked_from"] == _origin_json(declared)
+
+    @rule(side=sides, name=names, source=names, number=numbers)
+    def publish_a_fork(self, side: int, name: str, source: str, number: int) -> None:
+        self.publish(side, name, 0, (source, number))
 
     @rule(side=sides, name=names, number=numbers)
     def tombstone(self, side: int, name: str, number: int) -> None:
@@ -253,28 +205,27 @@ class TwoOrganisations(RuleBasedStateMachine):
 
     # --- Pages ---
 
-    @rule(side=sides, path=paths, content=contents, key=request_keys)
-    def publish_page(self, side: int, path: str, content: int, key: str | None) -> None:
+    @rule(side=sides, path=paths, content=contents)
+    def publish_page(self, side: int, path: str, content: int) -> None:
         text, model = self.sides[side].text(content), self.sides[side].model
         archive = page_archive(path, text)
         digest, size = hashlib.sha256(archive).hexdigest(), len(archive)
-        body = multipart([file_part(archive)])
-        act = lambda: model.publish_page(path, digest, size, text, self.now)  # noqa: E731
-        made = self.do_once(side, "/api/pages", key, digest, body, FORM, act)
-        if made is not None:
+        response = self.ask(side, "POST", "/api/pages", multipart([file_part(archive)]), FORM)
+        assert response.status_int == model.publish_page(path, digest, size, text, self.now)
+        if response.status_int == 201:
+            made = response.json
             assert (made["publication"], _digest(made)) == (model.pages[path].head, digest)
 
     @rule(first=sides, path=paths)
     def publish_the_same_page(self, first: int, path: str) -> None:
         """The same bytes are kept for each, and go without the other's."""
         for side in (first, 1 - first):
-            self.publish_page(side, path, 1, None)
+            self.publish_page(side, path, 1)
 
-    @rule(side=sides, path=paths, number=numbers, key=request_keys)
-    def roll_back(self, side: int, path: str, number: int, key: str | None) -> None:
-        body, at = json.dumps({"publication": number}).encode(), f"/api/pages/{path}/rollback"
-        act = lambda: self.sides[side].model.roll_back(path, number, self.now)  # noqa: E731
-        self.do_once(side, at, key, number, body, JSON, act)
+    @rule(side=sides, path=paths, number=numbers)
+    def roll_back(self, side: int, path: str, number: int) -> None:
+        status = self.sides[side].model.roll_back(path, number, self.now)
+        self.do(side, status, "POST", f"/api/pages/{path}/rollback", {"publication": number})
 
     @rule(side=sides, path=paths)
     def unpublish(self, side: int, path: str) -> None:
@@ -368,7 +319,7 @@ class TwoOrganisations(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([10, 40]))
     def time_passes(self, hours: int) -> None:
-        """Keys expire, and first answers are kept no longer."""
+        """Keys expire."""
         self.now += timedelta(hours=hours)
 
     @rule()

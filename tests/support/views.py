@@ -4,6 +4,7 @@ Where a node is found, and in which states the thing there can be, is told here 
 that try all views. A view whose context has no place here fails them: give it one.
 """
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,48 +55,45 @@ def _page(path: str, text: str = "") -> bytes:
     return page_zip(path, {"index.html": f"<h1>{path}</h1>{text}"})
 
 
-def _then(make: Make, method: str, path: str) -> Make:
-    """Make the thing, and send a request about it."""
+def _made(*steps: Callable[[Client, str], object]) -> Make:
+    """What is made by these steps, and is called by its name."""
 
-    def made(owner: Client, name: str) -> str:
-        called = make(owner, name)
-        owner.call(method, path.format(name=called), status=[200, 204])
-        return called
+    def make(owner: Client, name: str) -> str:
+        for step in steps:
+            step(owner, name)
+        return name
 
-    return made
-
-
-def empty_package(owner: Client, name: str) -> str:
-    """A package without versions."""
-    owner.send_json("POST", "/api/packages", {"name": name}, 201)
-    return name
+    return make
 
 
-def live_package(owner: Client, name: str) -> str:
-    """Two versions, and an alias to the first."""
-    for _ in range(2):
-        owner.publish(name, _package(name))
-    owner.send_json("PUT", f"/api/packages/{name}/aliases/stable", {"version": 1})
-    return name
+def _changed(method: str, path: str) -> Callable[[Client, str], object]:
+    return lambda owner, name: owner.call(method, path.format(name=name), status=[200, 204])
 
 
-def live_page(owner: Client, name: str) -> str:
-    """A page with one publication."""
-    owner.upload("/api/pages", _page(name))
-    return name
-
-
-def replaced_page(owner: Client, name: str) -> str:
-    """A page with two publications, the second of them live."""
-    live_page(owner, name)
-    owner.upload("/api/pages", _page(name, "once more"))
-    return name
-
-
-def overlapped_page(owner: Client, name: str) -> str:
-    """A page below the name."""
-    live_page(owner, f"{name}/below")
-    return name
+empty_package = _made(
+    lambda owner, name: owner.send_json("POST", "/api/packages", {"name": name}, 201)
+)
+published = _made(lambda owner, name: owner.publish(name, _package(name)))
+# Two versions, and an alias to the first.
+live_package = _made(
+    published,
+    published,
+    lambda owner, name: owner.send_json(
+        "PUT", f"/api/packages/{name}/aliases/stable", {"version": 1}
+    ),
+)
+tombstoned_version = _made(live_package, _changed("DELETE", "/api/packages/{name}/versions/1"))
+tombstoned_package = _made(live_package, _changed("DELETE", "/api/packages/{name}"))
+live_page = _made(lambda owner, name: owner.upload("/api/pages", _page(name)))
+# Two publications, the second of them live.
+replaced_page = _made(
+    live_page, lambda owner, name: owner.upload("/api/pages", _page(name, "once more"))
+)
+unpublished_page = _made(live_page, _changed("DELETE", "/api/pages/{name}"))
+forgotten_publication = _made(
+    replaced_page, _changed("POST", "/api/pages/{name}/publications/1/forget")
+)
+overlapped_page = _made(lambda owner, name: live_page(owner, f"{name}/below"))
 
 
 def live_key(owner: Client, _name: str) -> str:
@@ -117,30 +115,31 @@ def missing_key(_owner: Client, name: str) -> str:
     return f"kpf_{int(name.rpartition('-')[2]):08x}"
 
 
+def revoked_key(owner: Client, name: str) -> str:
+    """A key that was good once."""
+    owner.delete(f"/api/keys/{(hint := live_key(owner, name))}")
+    return hint
+
+
 def as_operator(owner: Client, act: Callable[[AccountService, Organisation], object]) -> None:
     with owner.hub.registry.database.write() as db:
         accounts = owner.hub.accounts(db)
         act(accounts, accounts.organisation(owner.slug))
 
 
-def member(owner: Client, name: str) -> str:
-    """A user of the organisation."""
-    as_operator(owner, lambda accounts, organisation: accounts.attach(organisation, name, None))
-    return name
+def _operated(act: Callable[[AccountService, Organisation, str], object]) -> Make:
+    return _made(
+        lambda owner, name: as_operator(owner, lambda accounts, there: act(accounts, there, name))
+    )
 
 
-def inactive_member(owner: Client, name: str) -> str:
-    """A member who may not act."""
-    member(owner, name)
-    as_operator(owner, lambda accounts, _: accounts.set_active(name, active=False))
-    return name
-
-
-def former_member(owner: Client, name: str) -> str:
-    """A user who was a member."""
-    member(owner, name)
-    as_operator(owner, lambda accounts, organisation: accounts.remove_member(organisation, name))
-    return name
+member = _operated(lambda accounts, there, name: accounts.attach(there, name, None))
+inactive_member = _made(
+    member, _operated(lambda accounts, _, name: accounts.set_active(name, active=False))
+)
+former_member = _made(
+    member, _operated(lambda accounts, there, name: accounts.remove_member(there, name))
+)
 
 
 @dataclass(frozen=True)
@@ -155,12 +154,6 @@ class Place:
     states: Mapping[str, Make] = field(default_factory=lambda: {"always": missing})
     prefixes: Sequence[str] = ("",)
 
-
-tombstoned_version = _then(live_package, "DELETE", "/api/packages/{name}/versions/1")
-tombstoned_package = _then(live_package, "DELETE", "/api/packages/{name}")
-unpublished_page = _then(live_page, "DELETE", "/api/pages/{name}")
-forgotten_publication = _then(replaced_page, "POST", "/api/pages/{name}/publications/1/forget")
-revoked_key = _then(live_key, "DELETE", "/api/keys/{name}")
 
 States = Mapping[str, Make]
 PACKAGE: States = {
@@ -293,8 +286,8 @@ def named_views(hub: Hub) -> Iterator[tuple[View, str]]:
                     yield view, method
 
 
-def neighbours_and_nobodys(view: View, neighbour: Client) -> tuple[str, str]:
-    """What the URL calls a live thing of the neighbour, and one that nobody has."""
-    # Where a version is missing, its package is there.
-    none = missing_key if "/keys/" in view.path else missing
-    return view.place.states["live"](neighbour, fresh_name()), none(neighbour, fresh_name())
+def missing_like(name: str) -> str:
+    """What nobody has, in the form of a name in a URL: a key's, a digest, or any other."""
+    if name.startswith("kpf_"):
+        return f"kpf_{next(_names):08x}"
+    return hashlib.sha256(fresh_name().encode()).hexdigest() if len(name) == 64 else fresh_name()

@@ -113,12 +113,6 @@ def test_a_request_target_without_a_path_is_400(hub):
     assert (answer.status_int, answer.json) == (400, {"detail": "the URL has no path"})
 
 
-def test_a_view_has_one_name(acme):
-    acme.publish("widget")
-    for path in ("/api/packages/widget/@@history", "/api/packages/@@", "/api/packages/widget/@@/"):
-        assert acme.get(path, 404).json == {"detail": "Not found."}
-
-
 def test_media_types_have_no_case_and_no_likes(acme):
     content_type, body = acme.app.encode_multipart([], [("file", "x.zip", package_zip("widget"))])
     likes = content_type.replace("form-data", "form-datax")
