@@ -20,13 +20,13 @@ def one_token_was_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
     note_token(TOKEN)
 
 
-@pytest.mark.parametrize("around", [b"", b"\0", b"z", b"0", b"f" * 64, bytes(range(64, 128))])
-def test_a_token_is_found_wherever_it_begins(around: bytes):
-    for before in range(2 * leaks.EVERY):
-        for after in range(2):
-            content = b"." * before + around + TOKEN.encode() + around + b"." * after
-            assert tokens_in(content) == {TOKEN.encode()}
-    assert tokens_in(around + TOKEN[:-1].encode() + b"." + OTHER.encode()) == set()
+def test_a_token_is_found_wherever_it_begins():
+    token = TOKEN.encode()
+    for around in (b"", b"\0", b"z", b"0", b"f" * 64, bytes(range(64, 128))):
+        for before in range(2 * leaks.EVERY):
+            for after in (b"", b"."):
+                assert tokens_in(b"." * before + around + token + around + after) == {token}
+        assert tokens_in(around + token[:-1] + b"." + OTHER.encode()) == set()
 
 
 def test_it_is_found_in_rows_logs_between_holes_and_in_what_is_packed_and_other_numbers_are_not(

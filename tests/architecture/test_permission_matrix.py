@@ -7,9 +7,10 @@ its diff.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
+from pyramid.security import NO_PERMISSION_REQUIRED
 
 from hubrepo.features.docs.resources import DocsResource, OpenAPIResource
 from hubrepo.features.pages.resources import PublishedResource
@@ -29,7 +30,6 @@ Below each URL its methods, the permission that they ask for, and the states of 
 that did something was given to one of these callers at a time, each to a thing of its own.
 """
 
-Grid = tuple[int, ...]
 OPEN_TO_ALL = {OperationsResource, OpenAPIResource, DocsResource, PublishedResource}
 
 
@@ -58,53 +58,41 @@ class Matrix:
         assert len({kind[:4] for kind in makers}) == len(makers)
 
     def text(self) -> str:
-        """All of it."""
-        views = views_by_path(self._hub, self._authenticator)
+        """All of it. Methods, and states, that are answered alike share lines."""
         meaning = {"none": "no credential", **self._kinds.meaning}
         legend = "\n".join(f"    {kind[:4]}  {meaning[kind]}" for kind in self._callers)
         columns = " ".join(kind[:4] for kind in self._callers)
         lines = [HEAD.format(legend=legend)]
-        for path, some in views.items():
+        for path, some in views_by_path(self._hub, self._authenticator).items():
             lines.append(f"{path:46}{columns}")
             for view in some:
-                lines += self._lines(view)
+                alike: dict[tuple[str, ...], list[str]] = {}
+                for method in view.methods:
+                    alike.setdefault(self._lines(view, method), []).append(method)
+                for states, methods in alike.items():
+                    lines += [f"  {' '.join(methods)}  {view.permission or '(nobody)'}", *states]
             lines.append("")
         return "\n".join(lines)
 
-    def _lines(self, view: View) -> list[str]:
-        """A view's part: methods, then states, that are answered alike share lines."""
-        alike: dict[tuple[tuple[str, Grid], ...], list[str]] = {}
-        for method in view.methods:
-            alike.setdefault(tuple(self._grids(view, method).items()), []).append(method)
-        lines = []
-        for states, methods in alike.items():
-            lines.append(f"  {' '.join(methods)}  {view.permission or '(nobody)'}")
-            lines += [f"    {state:42}{' '.join(map(str, grid))}" for state, grid in states]
-        return lines
-
-    def _grids(self, view: View, method: str) -> Mapping[str, Grid]:
+    def _lines(self, view: View, method: str) -> tuple[str, ...]:
         """What callers are answered, for each group of states that makes no difference."""
-        by_grid: dict[Grid, list[str]] = {}
+        by_answers: dict[str, list[str]] = {}
         for state in view.place.states:
-            by_grid.setdefault(self._grid(view, method, state), []).append(state)
-        return {", ".join(states): grid for grid, states in by_grid.items()}
+            answers = " ".join(map(str, self._answers(view, method, state)))
+            by_answers.setdefault(answers, []).append(state)
+        return tuple(f"    {', '.join(states):42}{each}" for each, states in by_answers.items())
 
-    def _grid(self, view: View, method: str, state: str) -> Grid:
+    def _answers(self, view: View, method: str, state: str) -> Iterator[int]:
         """What each caller is answered; after one who changed something, the thing is made anew."""
-        answers, name = [], ""
+        name = ""
         for caller in self._callers.values():
             name = name or view.place.states[state](self._owner, fresh_name())
-            status = self._ask(caller, view, method, state, name)
-            answers.append(status)
+            body, content_type = view.body(method, state, name)
+            url = view.url(self._owner, name)
+            status = caller.call(method, url, body, content_type=content_type).status_int
+            yield status
             if method not in SAFE and status < 400:
                 name = ""
-        return tuple(answers)
-
-    def _ask(self, caller: Client, view: View, method: str, state: str, name: str) -> int:
-        body, content_type = view.body(method, state, name)
-        url = view.url(self._owner, name)
-        status: int = caller.call(method, url, body, content_type=content_type).status_code
-        return status
 
 
 @pytest.fixture(params=sorted({"api-key"}.union(*(each.KINDS for each in beside_tests("places")))))
@@ -184,19 +172,10 @@ def test_a_view_or_an_authenticator_that_is_new_is_asked_for(
         Matrix(hub, "api-key")
 
 
-def test_no_view_is_open_by_accident(hub: Hub):
+def test_every_permission_is_granted_to_some_role_and_no_view_is_open_by_accident(hub: Hub):
     """Only what runs the hub, what is published, and what tells of the hub, is open to everybody."""
-    from pyramid.security import NO_PERMISSION_REQUIRED
-
-    open_to_all = {
-        view.context for view in views_of(hub) if view.permission == NO_PERMISSION_REQUIRED
-    }
+    views = list(views_of(hub))
+    open_to_all = {view.context for view in views if view.permission == NO_PERMISSION_REQUIRED}
     assert open_to_all == OPEN_TO_ALL
-
-
-def test_every_permission_is_granted_to_some_role(hub: Hub):
-    granted = {
-        permission for permissions in hub.registry.grants.values() for permission in permissions
-    }
-    asked = {view.permission for view in views_of(hub) if view.context not in OPEN_TO_ALL}
-    assert asked == granted
+    asked = {view.permission for view in views if view.context not in OPEN_TO_ALL}
+    assert asked == set().union(*hub.registry.grants.values())

@@ -1,5 +1,7 @@
 """Two organisations do whatever comes to mind for longer, other things each time, and never meet."""
 
+import itertools
+import time
 from pathlib import Path
 
 import hypothesis
@@ -7,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.support.samples import seconds
 from tests.support.two_organisations import starter
 
 pytestmark = pytest.mark.stress
 
-many = settings(
-    max_examples=12,
+one = settings(
+    max_examples=1,
     stateful_step_count=40,
     derandomize=False,
     phases=[Phase.generate],
@@ -20,9 +23,14 @@ many = settings(
 )
 
 
-@pytest.mark.parametrize(("store", "database"), [("disk", "sqlite"), ("s3", "postgresql")])
+@pytest.mark.parametrize(
+    "place", [("disk", "sqlite"), ("memory", "postgresql"), ("s3", "postgresql")]
+)
 def test_each_sees_its_own_and_nothing_of_the_other(
-    request: pytest.FixtureRequest, tmp_path: Path, seed: int, store: str, database: str
+    request: pytest.FixtureRequest, tmp_path: Path, seed: int, place: tuple[str, str]
 ) -> None:
-    start = hypothesis.seed(seed)(starter(request, tmp_path, store, database))
-    run_state_machine_as_test(start, settings=many)
+    start, until = starter(request, tmp_path, *place), time.monotonic() + seconds(60)
+    for number in itertools.count(seed):
+        run_state_machine_as_test(hypothesis.seed(number)(start), settings=one)
+        if time.monotonic() > until:
+            break

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hubrepo.kernel.accounts import SCOPES, ApiKey
+from hubrepo.kernel.accounts import SCOPES, AccountService, ApiKey
 from tests.support.beside import beside_tests
 from tests.support.hub import Client, Hub
 
@@ -27,49 +27,52 @@ def _key(owner: Client, **wish: object) -> Client:
     return _with(owner, owner.hub.issue_key(owner.slug, **wish))
 
 
-def _set(client: Client, column: str) -> Client:
-    """The client, once a column of its key says an hour ago."""
-    with client.hub.registry.database.write() as db:
-        key = db.query(ApiKey).filter_by(prefix=client.key.split("_")[1]).one()
-        setattr(key, column, datetime.now(UTC) - timedelta(hours=1))
-    return client
+def _past(column: str) -> Caller:
+    """A key, a column of which says an hour ago."""
+
+    def make(owner: Client) -> Client:
+        client = _key(owner)
+        with client.hub.registry.database.write() as db:
+            key = db.query(ApiKey).filter_by(prefix=client.key.split("_")[1]).one()
+            setattr(key, column, datetime.now(UTC) - timedelta(hours=1))
+        return client
+
+    return make
 
 
-def _user_s(owner: Client, kind: str) -> tuple[Client, str]:
-    name = f"{kind}-of-{owner.slug}"
-    return _key(owner, user=name), name
+def _users(kind: str, *then: Callable[[AccountService, Client, str], object]) -> Caller:
+    """A member's key, and what happens to the member."""
+
+    def make(owner: Client) -> Client:
+        name = f"{kind}-of-{owner.slug}"
+        client = _key(owner, user=name)
+        for act in then:
+            with owner.hub.registry.database.write() as db:
+                act(owner.hub.accounts(db), owner, name)
+        return client
+
+    return make
 
 
-def _inactive(owner: Client) -> Client:
-    client, name = _user_s(owner, "inactive")
-    with owner.hub.registry.database.write() as db:
-        owner.hub.accounts(db).set_active(name, active=False)
-    return client
+def _deactivate(accounts: AccountService, _owner: Client, name: str) -> None:
+    accounts.set_active(name, active=False)
 
 
-def _former(owner: Client, kind: str = "former") -> Client:
-    client, name = _user_s(owner, kind)
-    with owner.hub.registry.database.write() as db:
-        accounts = owner.hub.accounts(db)
-        accounts.remove_member(accounts.organisation(owner.slug), name)
-    return client
+def _remove(accounts: AccountService, owner: Client, name: str) -> None:
+    accounts.remove_member(accounts.organisation(owner.slug), name)
 
 
-def _moved(owner: Client) -> Client:
-    client = _former(owner, "moved")
-    with owner.hub.registry.database.write() as db:
-        accounts = owner.hub.accounts(db)
-        elsewhere = accounts.create_organisation(f"beyond {owner.slug}", f"beyond-{owner.slug}")
-        accounts.attach(elsewhere, f"moved-of-{owner.slug}", None)
-    return client
-
-
-def _wrong(owner: Client) -> Client:
-    return _with(owner, owner.key[: len("kpf_00000000_")] + "A" * 43)
+def _move(accounts: AccountService, owner: Client, name: str) -> None:
+    elsewhere = accounts.create_organisation(f"beyond {owner.slug}", f"beyond-{owner.slug}")
+    accounts.attach(elsewhere, name, None)
 
 
 def _scoped(scope: str) -> Caller:
     return lambda owner: _key(owner, scopes=[scope])
+
+
+def _only(pattern: str) -> Caller:
+    return lambda owner: _key(owner, only=[pattern])
 
 
 @dataclass(frozen=True)
@@ -86,40 +89,33 @@ class Kinds:
     table: Path
 
 
+# What makes each, and what it is in words.
+_KEYS: Mapping[str, tuple[Caller, str]] = {
+    "malformed": (lambda owner: _with(owner, "kpf_nonsense"), "nothing that could be a key"),
+    "unknown": (
+        lambda owner: _with(owner, "kpf_00000000_" + "A" * 43), "a key whose prefix is none"
+    ),
+    "wrong": (
+        lambda owner: _with(owner, owner.key[:13] + "A" * 43), "a known prefix with another secret"
+    ),
+    "revoked": (_past("revoked_at"), "a revoked key"),
+    "expired": (_past("expires_at"), "an expired key"),
+    "inactive": (_users("inactive", _deactivate), "a key of a deactivated user"),
+    "former": (_users("former", _remove), "a key of a former member"),
+    "moved": (
+        _users("moved", _remove, _move), "a key of a former member who is a member elsewhere now"
+    ),
+    "stranger": (lambda owner: owner.hub.organisation(), "a good key of another organisation"),
+    "service": (lambda owner: owner, "a key of nobody, without scopes"),
+    "user": (_users("user"), "a member's key, without scopes"),
+    # The things that are asked for are called so.
+    "limited": (_only("packages:thing-*"), "a key that is limited to packages, this one too"),
+    "elsewhere": (_only("packages:other-*"), "a key that is limited to other packages"),
+    **{scope: (_scoped(scope), f"a key with the scope {scope}") for scope in SCOPES},
+}  # fmt: skip
 API_KEYS = Kinds(
-    {
-        "malformed": lambda owner: _with(owner, "kpf_nonsense"),
-        "unknown": lambda owner: _with(owner, "kpf_00000000_" + "A" * 43),
-        "wrong": _wrong,
-        "revoked": lambda owner: _set(_key(owner), "revoked_at"),
-        "expired": lambda owner: _set(_key(owner), "expires_at"),
-        "inactive": _inactive,
-        "former": _former,
-        "moved": _moved,
-        "stranger": lambda owner: owner.hub.organisation(),
-        "service": lambda owner: owner,
-        "user": lambda owner: _user_s(owner, "user")[0],
-        # The things that are asked for are called so.
-        "limited": lambda owner: _key(owner, only=["packages:thing-*"]),
-        "elsewhere": lambda owner: _key(owner, only=["packages:other-*"]),
-        **{scope: _scoped(scope) for scope in SCOPES},
-    },
-    {
-        "malformed": "nothing that could be a key",
-        "unknown": "a key whose prefix is none",
-        "wrong": "a known prefix with another secret",
-        "revoked": "a revoked key",
-        "expired": "an expired key",
-        "inactive": "a key of a deactivated user",
-        "former": "a key of a former member",
-        "moved": "a key of a former member who is a member elsewhere now",
-        "stranger": "a good key of another organisation",
-        "service": "a key of nobody, without scopes",
-        "user": "a member's key, without scopes",
-        "limited": "a key that is limited to packages, this one too",
-        "elsewhere": "a key that is limited to other packages",
-        **{scope: f"a key with the scope {scope}" for scope in SCOPES},
-    },
+    {kind: make for kind, (make, _) in _KEYS.items()},
+    {kind: meaning for kind, (_, meaning) in _KEYS.items()},
     {"stranger", "service", "user", "limited", "elsewhere", *SCOPES},
     TESTS / "architecture" / "permission_matrix.txt",
 )

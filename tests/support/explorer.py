@@ -40,12 +40,19 @@ class World:
     client: Client
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
+    def __post_init__(self) -> None:
+        # What is only read is there from the beginning.
+        self._publish("library")
+        for _ in range(2):
+            self.client.publish_page("site/kept")
+
     def complete(self, case: Any) -> None:
         """Make a request that fits the description one that finds what it speaks of."""
         path, wanted = case.operation.path, next(self._numbers)
         case.freeze_metadata()
         # Some ask for whatever came to mind; what another answer told may be no name of such a thing.
-        is_sought = wanted % 5 or _is_stateful(case)
+        is_stateful = case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
+        is_sought = wanted % 5 or is_stateful
         if case.path_parameters and not _is_negative(case, ParameterLocation.PATH) and is_sought:
             found = self._found(case.method, path, wanted)
             case.path_parameters = {
@@ -73,45 +80,27 @@ class World:
                 case.path_parameters = {**case.path_parameters, name: told}
 
     def _found(self, method: str, path: str, number: int) -> dict[str, object]:
+        client, is_read = self.client, method == "GET"
         if "/packages/" in path:
-            return self._package(method, path, number)
+            name = "library" if is_read else f"gadget-{number % 3}"
+            version = 1 if is_read else self._publish(name)
+            if "{alias}" in path and not is_read:
+                target = f"/api/packages/{name}/aliases/stable"
+                client.send_json("PUT", target, {"version": version})
+            return {"name": name, "version": version, "alias": "latest" if is_read else "stable"}
         if "/pages/" in path:
-            return self._page(method, number)
+            page = "site/kept" if is_read else f"site/p{number % 3}"
+            made = [client.publish_page(page)["publication"] for _ in range(0 if is_read else 2)]
+            publication, other = made or (1, 2)
+            past = {"publication": publication, "other": other}
+            return {"slug": client.slug, "address": f"{page}/index.html", "path": page, **past}
         if "/keys/" in path:
-            return {"prefix": self.client.hub.issue_key(self.client.slug)[:12]}
-        if path.startswith(("/product/", "/fetch/", "/prune/")):
-            return self._artifact(path, number)
+            return {"prefix": client.hub.issue_key(client.slug)[:12]}
         if "/members/" in path:
-            user = f"user-{self.client.slug}"
-            self.client.hub.issue_key(self.client.slug, user)
+            client.hub.issue_key(client.slug, user := f"user-{client.slug}")
             return {"username": user}
-        return {}
-
-    def _package(self, method: str, path: str, number: int) -> dict[str, object]:
-        if method == "GET":
-            # What is only read may have been there before.
-            name = "library"
-            latest = self.client.call("GET", f"/api/packages/{name}/aliases/latest")
-            is_there = latest.status_code == 200
-            version = latest.json["version"] if is_there else self._publish(name)
-            return {"name": name, "version": version, "alias": "latest"}
-        name = f"gadget-{number % 3}"
-        version = self._publish(name)
-        if "{alias}" in path:
-            target = f"/api/packages/{name}/aliases/stable"
-            self.client.send_json("PUT", target, {"version": version})
-        return {"name": name, "version": version, "alias": "stable"}
-
-    def _page(self, method: str, number: int) -> dict[str, object]:
-        path = "site/kept" if method == "GET" else f"site/p{number % 3}"
-        page = self.client.call("GET", f"/api/pages/{path}")
-        if method != "GET" or page.status_code != 200 or page.json["publication"] < 2:
-            self.client.publish_page(path)
-            last = self.client.publish_page(path)["publication"]
-        else:
-            last = page.json["publication"]
-        past = {"publication": last - 1, "other": last}
-        return {"slug": self.client.slug, "address": f"{path}/index.html", "path": path, **past}
+        is_artifacts = path.startswith(("/product/", "/fetch/", "/prune/"))
+        return self._artifact(path, number) if is_artifacts else {}
 
     def _artifact(self, path: str, number: int) -> dict[str, object]:
         """A product with a version, and a token that has a grant there, by its digest."""
@@ -122,8 +111,6 @@ class World:
         admin.grant(product, token, "download")
         if path.startswith(("/fetch/", "/prune/")):
             return {"token": token.key}
-        if path.endswith("deleteVersion"):
-            return {"product": product, "version": "v1"}
         if path.endswith("Token"):
             return {"product": product, "token": token.digest}
         is_new = path == "/product/upload"
@@ -141,13 +128,9 @@ class World:
             case.query = {key: value for key, value in case.query.items() if key != "cursor"}
         fitting = {"If-Match": "*", "Range": "bytes=0-1", "Idempotency-Key": f"request-{number}"}
         case.headers.update({name: fitting[name] for name in fitting if name in case.headers})
-        if isinstance(case.body, dict):
-            case.body = self._filled(dict(case.body), case, path, number)
-
-    def _filled(
-        self, body: dict[str, object], case: Any, path: str, number: int
-    ) -> dict[str, object]:
-        name = unquote(str(case.path_parameters.get("name")))
+        if not isinstance(case.body, dict):
+            return
+        body, name = dict(case.body), unquote(str(case.path_parameters.get("name")))
         if path.startswith("/product/") and "product" in body:
             body.pop("checksum", None)
             body.update(self._artifact(path, number))
@@ -155,8 +138,8 @@ class World:
             is_page = path == "/api/pages"
             body["file"] = page_zip(f"site/p{number % 3}") if is_page else package_zip(name)
             # There is no such ancestor, and who comes first is first.
-            body.pop("forked_from", None)
-            body.pop("parent_version", None)
+            for field_name in ("forked_from", "parent_version"):
+                body.pop(field_name, None)
         if "version" in body and path.endswith("{alias}"):
             body["version"] = self._publish(name)
         if "publication" in body:
@@ -165,11 +148,7 @@ class World:
             body["expires_at"] = "2126-01-31T12:00:00Z"
         # A form has no null.
         is_json = case.media_type == "application/json"
-        return {key: value for key, value in body.items() if is_json or value is not None}
-
-
-def _is_stateful(case: Any) -> bool:
-    return case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
+        case.body = {key: value for key, value in body.items() if is_json or value is not None}
 
 
 def _is_negative(case: Any, location: ParameterLocation) -> bool:
@@ -217,22 +196,13 @@ def listening(hub: Hub) -> Iterator[str]:
         server.runner.join()
 
 
-@contextmanager
-def completed_by(world: World) -> Iterator[None]:
-    """Every request passes `world` before it is sent."""
-
-    def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
-        world.complete(case)
-
-    schemathesis.hook(before_call)
-    try:
-        yield
-    finally:
-        unregister(before_call)
-
-
 def explore(
-    hub: Hub, *, examples: int, seed: int | None = None, paths: str = "", seconds: int | None = None
+    hub: Hub,
+    *,
+    examples: int,
+    seed: int | None = None,
+    paths: str = "",
+    seconds: float | None = None,
 ) -> Report:
     """Call a hub by its own description: the same requests for the same seed, and without one.
 
@@ -262,11 +232,19 @@ def explore(
             },
             "phases": {"coverage": {"unexpected-methods": UNEXPECTED_METHODS}},
             "cache": {"enabled": False},
-            **({"max-time": seconds} if seconds is not None else {}),
+            **({"max-time": int(seconds)} if seconds is not None else {}),
         }
     )
-    with listening(hub) as url, completed_by(world):
-        schema = schemathesis.openapi.from_url(f"{url}/api/openapi.json", config=config)
-        for event in from_schema(schema.include(path_regex=paths)).execute():
-            report.note(event)
+
+    def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+        world.complete(case)
+
+    schemathesis.hook(before_call)
+    try:
+        with listening(hub) as url:
+            schema = schemathesis.openapi.from_url(f"{url}/api/openapi.json", config=config)
+            for event in from_schema(schema.include(path_regex=paths)).execute():
+                report.note(event)
+    finally:
+        unregister(before_call)
     return report

@@ -1,31 +1,30 @@
 """A member of one organisation who tries to leave it, and the folders of the hub, by what paths are made of.
 
-Around the hub's roots lie canaries: files with a secret content, and a package of another organisation.
-Whatever is tried, no answer may contain the secret, and nothing that was there may change.
+Around the hub's folders lie canaries: files with a secret content, and a package and a product of another
+organisation. No answer may contain the secret, and nothing that was there may change.
 """
 
 import hashlib
-import io
+import json
 import secrets
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Self
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
+
+from webob import Request, Response
 
 from tests.support.archives import make_zip, manifest, page_zip
+from tests.support.contract import multipart, text_part
 from tests.support.features import HAS_ARTIFACTS
-from tests.support.process import BOUNDARY, FORM_TYPE, Answer, HubProcess, Wire
+from tests.support.hub import Client, Hub
 from tests.support.traversal import decoded
 from tests.support.views import PLACES
 
-# What an answer can be that is none of the hub's faults.
 LARGEST = 200_000
-# Where errors are artifacts' own.
-OWN_ERRORS = ("/product/", "/fetch/", "/prune/") if HAS_ARTIFACTS else ()
-Methods = Iterable[tuple[type, str, str, str | None]]
+FORM, JSON = "multipart/form-data; boundary=frontier", "application/json"
 
 
 @dataclass(frozen=True, order=True)
@@ -36,239 +35,149 @@ class Hole:
     before: str
     after: str
 
-    def filled(self, string: str) -> str:
-        """The URL."""
-        return f"{self.before}{string}{self.after}"
 
-
-def holes(methods: Methods) -> list[Hole]:
+def holes(hub: Hub) -> list[Hole]:
     """Every parameter in the URL of every view, with each method that it answers."""
     found = set()
-    paths = [
-        (method, prefix + PLACES[context].path + (f"/{name}" if name else ""))
-        for context, name, method, _ in methods
-        for prefix in PLACES[context].prefixes
-    ]
-    for method, path in paths:
-        there = path.format(slug="intruder", name="docs" if "/pages/" in path else "widget")
-        segments = list(zip(path.split("/"), there.split("/"), strict=True))
-        for at, (segment, _) in enumerate(segments):
-            if "{" in segment or segment.isdigit() or segment in {"stable", "v1"}:
-                before = "/".join(text for _, text in segments[:at])
-                after = "".join(f"/{text}" for _, text in segments[at + 1 :])
-                found.add(Hole(method, f"{before}/", after))
+    for context, name, method, _ in hub.registry.methods:
+        for prefix in PLACES[context].prefixes:
+            path = prefix + PLACES[context].path + (f"/{name}" if name else "")
+            there = path.format(slug="intruder", name="docs" if "/pages/" in path else "widget")
+            segments = there.split("/")
+            for at, segment in enumerate(path.split("/")):
+                if "{" in segment or segment.isdigit() or segment in {"stable", "v1"}:
+                    after = "".join(f"/{each}" for each in segments[at + 1 :])
+                    found.add(Hole(method, "/".join([*segments[:at], ""]), after))
     return sorted(found)
 
 
-def beginnings(methods: Methods) -> list[str]:
-    """What goes before every parameter, and where the tree begins."""
-    return sorted({each.before for each in holes(methods)} | {"/", "/api/", "/_ah/"})
-
-
-def contents(folder: Path) -> dict[Path, str]:
-    """All files below a folder, by the digest of what is in them."""
-    return {
-        path: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-@dataclass
 class Intruder:
-    """Runs a hub in `folder` while its `with` block does, with canaries around, and tries."""
+    """A hub below `folder` with canaries around it, and all that an intruder may ask there."""
 
-    folder: Path
-    settings: Mapping[str, str] = field(default_factory=dict)
-    workers: int = 1
-    secret: str = field(default_factory=lambda: f"canary-{secrets.token_hex(16)}")
-    _numbers: Iterator[int] = field(default_factory=count)
-
-    def __enter__(self) -> Self:
-        self.hub = HubProcess(self.folder / "hub", self.settings, workers=self.workers)
-        self.hub.start()
-        command = ("bootstrap-org", "--name", "Intruder", "--slug", "intruder", "--quiet")
-        self.key = self.hub.command(*command)
-        self._prepare_owner()
-        others = set(self.hub.blobs.iterdir())
-        self.token = self._new_token("intruder") if HAS_ARTIFACTS else None
-        with self.wire() as wire:
-            self._prepare_own(wire)
-        (self.own_folder,) = set(self.hub.blobs.iterdir()) - others
-        self._place_canaries()
-        self._before = self._outside()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.hub.stop()
-
-    def _new_token(self, slug: str) -> str:
-        return self.hub.command("issue-artifact-token", "--org", slug, "--admin")
-
-    def _prepare_owner(self) -> None:
-        """Another organisation's package and product, whose blobs lie below the same root; not deflated."""
+    def __init__(self, folder: Path) -> None:
+        self.secret = f"canary-{secrets.token_hex(16)}"
+        self.folder, self.hub = folder, Hub.below(folder / "hub")
+        self.blobs = folder / "hub" / "blobs"
+        self._numbers = count()
+        self.owner = self.hub.organisation()
         members = {"package.toml": manifest("owned"), "secret.txt": self.secret}
-        with self.hub.wire() as wire:
-            assert wire.publish("owned", make_zip(members, zipfile.ZIP_STORED)).status == 201
-            slug = wire.ask("GET", "/api/organisation").json["slug"]
-        if not HAS_ARTIFACTS:
-            return
-        self.owner_token = self._new_token(slug)
-        with Wire(self.hub.port, token=self.owner_token) as wire:
-            self._prepare_product(wire, "owned", self.secret.encode())
-
-    @staticmethod
-    def _prepare_product(wire: Wire, name: str, content: bytes) -> None:
-        assert wire.ask_json("PUT", "/product/create", {"name": name}).status == 201
-        body = form(content, product=name, version="v1")
-        sent = {"Content-Type": FORM_TYPE}
-        assert wire.ask("POST", "/product/upload", body, sent).status == 201
-
-    def _prepare_own(self, wire: Wire) -> None:
-        archive = make_zip({"package.toml": manifest("widget")})
-        assert wire.publish("widget", archive).status == 201
-        assert wire.publish_page(page_zip("docs")).status == 201
-        stable = "/api/packages/widget/aliases/stable"
-        assert wire.ask_json("PUT", stable, {"version": 1}).status == 200
+        self.owner.publish("owned", make_zip(members, zipfile.ZIP_STORED))
+        others = set(self.blobs.iterdir())
+        self.client = self.hub.organisation()
+        self.client.publish("widget")
+        self.client.publish_page("docs")
+        self.client.send_json("PUT", "/api/packages/widget/aliases/stable", {"version": 1})
         if HAS_ARTIFACTS:
-            self._prepare_product(wire, "widget", b"an artifact")
-
-    def _place_canaries(self) -> None:
-        roots = (self.folder, self.hub.folder, self.hub.folder / "var", self.hub.blobs)
-        siblings = (
-            Path(f"{self.hub.blobs}-secret"),
-            self.folder / "etc",
-            self.hub.folder / "var.old",
-        )
-        for each in (*roots, *siblings):
+            for name, client, content in (
+                ("owned", self.owner, self.secret),
+                ("widget", self.client, "an artifact"),
+            ):
+                client.artifacts.create(name)
+                client.artifacts.put(name, "v1", content.encode())
+        (self._own_folder,) = set(self.blobs.iterdir()) - others
+        siblings = (Path(f"{self.blobs}-secret"), folder / "etc", folder / "hub.old")
+        for each in (folder, folder / "hub", self.blobs, *siblings):
             each.mkdir(exist_ok=True)
             (each / "canary.txt").write_text(self.secret)
+        self._before = self._outside()
 
     def _outside(self) -> dict[Path, str]:
-        """All that the intruder may not change; what the hub itself writes is not among it."""
-        known = contents(self.folder)
-        mine = (self.own_folder, self.hub.blobs / ".stage")
+        """All files that the intruder may not change; the rows of the hub are not among them."""
         return {
-            path: digest
-            for path, digest in known.items()
-            if not any(path.is_relative_to(each) for each in mine)
-            and not path.name.startswith(("hub.sqlite", "hub.log"))
+            path: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.folder.rglob("*")
+            if path.is_file()
+            and not any(path.is_relative_to(each) for each in (self._own_folder, self._stage))
+            and not path.name.startswith("hub.sqlite")
         }
+
+    @property
+    def _stage(self) -> Path:
+        return self.blobs / ".stage"
 
     def check_outside(self) -> None:
         """Nothing was written where the intruder has nothing to say, and no stage is left."""
         assert self._outside() == self._before
-        assert list((self.hub.blobs / ".stage").iterdir()) == []
+        assert list(self._stage.iterdir()) == []
 
-    def wire(self) -> Wire:
-        """A connection with the intruder's own key and token."""
-        return Wire(self.hub.port, self.key, token=self.token)
+    def ask(
+        self,
+        method: str,
+        url: str,
+        body: bytes = b"",
+        content_type: str = "",
+        by: Client | None = None,
+    ) -> Response:
+        """The answer to a request whose target is sent as it stands, checked."""
+        path, _, query = url.partition("?")
+        environ = {
+            **(by or self.client).credentials,
+            "REMOTE_ADDR": "127.0.0.1",
+            "REQUEST_URI": url,
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": content_type,
+        }
+        request = Request.blank("/", environ=environ, method=method, body=body)
+        answer = request.get_response(self.hub.wsgi)
+        self.check(answer, (method, url, body[:500]))
+        return answer
 
-    def check(self, answer: Answer, what: object) -> None:
+    def check(self, answer: Response, what: object) -> None:
         """An answer within bounds, which does not tell the secret."""
-        assert answer.status < 500, (what, answer)
-        assert self.secret.encode() not in answer.body, what
-        assert b"root:x:0:0" not in answer.body, what
-        assert b"[app:main]" not in answer.body, what
+        assert answer.status_int < 500, (what, answer.body)
         assert len(answer.body) < LARGEST, what
-        assert all(self.secret not in text for text in answer.headers.values()), what
+        for each in (self.secret.encode(), b"root:x:0:0", b"[app:main]"):
+            assert each not in answer.body + repr(answer.headerlist).encode(), what
 
-    def visit(self, wire: Wire, method: str, url: str) -> int:
-        """The status of one request, checked."""
-        answer = wire.ask(method, url)
-        self.check(answer, (method, url))
-        if answer.status >= 400 and method != "HEAD" and url.startswith(("/api/", *OWN_ERRORS)):
-            self._check_error(answer, url)
-        return answer.status
+    def visit(self, hole: Hole, string: str) -> int:
+        """The status of a request whose URL has the string there."""
+        return self.ask(hole.method, f"{hole.before}{string}{hole.after}").status_int
+
+    def uploads(self, string: str) -> Iterator[int]:
+        """The statuses of requests whose bodies have the string wherever they tell a path or a name."""
+        text, versions = decoded(string), "/api/packages/widget/versions"
+        page, junk = page_zip(None, {"index.html": "<h1>x</h1>"}), self.secret[::-1].encode()
+        quoted = "".join(f"\\U{ord(each):08x}" for each in text)
+        named = make_zip({"package.toml": f'[package]\nname = "{quoted}"\nauthor = "ann"\n'})
+        # The head that they name is never reached: nothing piles up.
+        sent: list[tuple[str, bytes]] = [
+            ("/api/pages", form(page, text, path=text)),
+            (versions, form(named, text, parent_version="999999", forked_from=text)),
+        ]
+        values: list[tuple[str, str, dict[str, object]]] = [
+            ("POST", "/api/packages", {"name": text})
+        ]
+        if HAS_ARTIFACTS:
+            there = {"product": "widget", "version": f"w{next(self._numbers)}"}
+            fields = [{**there, name: text} for name in ("product", "version", "checksum")]
+            sent += [("/product/upload", form(junk, **each)) for each in fields]
+            sent.append(("/product/upload", form(junk, text, **there)))
+            values += self._artifacts(text)
+        for path, body in sent:
+            yield self._statused(self.ask("POST", path, body, FORM), {201, 400, 404, 409, 413, 422})
+        for method, path, value in values:
+            answer = self.ask(method, path, json.dumps(value).encode(), JSON)
+            yield self._statused(answer, {200, 201, 204, 400, 404, 409})
 
     @staticmethod
-    def _check_error(answer: Answer, url: str) -> None:
-        """A sentence for people, where the surface has it. What never came so far the door has refused."""
-        is_artifact = unquote(url).removeprefix("/api").startswith(OWN_ERRORS)
-        names = ["error"] if is_artifact else ["detail"]
-        if answer.is_ending:
-            names = ["error", "detail"]
-        assert any(isinstance(answer.json.get(each), str) for each in names), (url, answer)
-
-    def upload(self, wire: Wire, path: str, body: bytes, what: object) -> int:
-        """The status of one upload, checked."""
-        answer = wire.ask("POST", path, body, {"Content-Type": FORM_TYPE})
-        self.check(answer, what)
-        assert answer.status in {201, 400, 404, 409, 413, 422}, (what, answer)
-        return answer.status
-
-    def wish(self, wire: Wire, method: str, url: str, **value: object) -> int:
-        """The status of one request to artifacts, checked."""
-        answer = wire.ask_json(method, url, value)
-        self.check(answer, (url, value))
-        if answer.status >= 400:
-            self._check_error(answer, url)
-        assert answer.status in {200, 201, 204, 400, 404, 409}, (url, value, answer)
-        return answer.status
-
-    def uploads(self, wire: Wire, string: str) -> Iterator[int]:
-        """The string wherever a body tells a path or a name: fields, file names, members, manifests."""
-        text = decoded(string)
-        harmless = {"index.html": "<h1>x</h1>"}
-        yield self.upload(
-            wire, "/api/pages", form(page_zip(None, harmless), text, path=text), string
-        )
-        whole = with_member(text, self.secret[::-1], {"pages.toml": '[publish]\npath = "docs"\n'})
-        yield self.upload(wire, "/api/pages", form(whole), string)
-        whole = with_member(text, self.secret[::-1], {"package.toml": manifest("widget")})
-        versions = "/api/packages/widget/versions"
-        # The head that it names is never reached: nothing piles up.
-        yield self.upload(wire, versions, form(whole, text, parent_version="999999"), string)
-        named = make_zip({"package.toml": manifest_of(text)})
-        yield self.upload(
-            wire, versions, form(named, parent_version="999999", forked_from=text), string
-        )
-        yield wire.ask_json("POST", "/api/packages", {"name": text}).status
-        if HAS_ARTIFACTS:
-            yield from self._artifacts(wire, text, string)
-
-    def _artifacts(self, wire: Wire, text: str, string: str) -> Iterator[int]:
-        """The string as a product, a version, a file, a checksum and a token."""
-        path, there = "/product/upload", {"product": "widget", "version": f"w{next(self._numbers)}"}
-        for fields in ({"product": text}, {"version": text}, {"checksum": text}):
-            whole = form(self.secret[::-1].encode(), **(there | fields))
-            yield self.upload(wire, path, whole, (string, fields))
-        yield self.upload(wire, path, form(self.secret[::-1].encode(), text, **there), string)
-        yield self.wish(wire, "PUT", "/product/create", name=text)
-        for action in ("addToken", "deleteToken", "deleteVersion"):
-            method = "PUT" if action == "addToken" else "DELETE"
-            for fields in ({"product": text}, {"token": text}, {"version": text}):
-                wish = {"product": "widget", "token": text, "version": "none", **fields}
-                at = f"/api/product/modify/{action}"
-                yield self.wish(wire, method, at, permissions={"upload": True}, **wish)
-
-
-def manifest_of(name: str) -> str:
-    """A manifest whose name is any text."""
-    quoted = "".join(f"\\U{ord(each):08x}" for each in name)
-    return f'[package]\nname = "{quoted}"\nauthor = "ann"\n'
-
-
-def with_member(name: str, content: str, members: Mapping[str, str]) -> bytes:
-    """An archive with one member whose name is any text at all."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for each, text in members.items():
-            if each != name:
-                archive.writestr(each, text)
-        info = zipfile.ZipInfo("x")
-        info.filename = name
-        archive.writestr(info, content)
-    return buffer.getvalue()
+    def _artifacts(text: str) -> Iterable[tuple[str, str, dict[str, object]]]:
+        yield "PUT", "/product/create", {"name": text}
+        for method, action in (
+            ("PUT", "addToken"),
+            ("DELETE", "deleteToken"),
+            ("DELETE", "deleteVersion"),
+        ):
+            for field in ("product", "token", "version"):
+                value = {"product": "widget", "token": text, "version": "none", field: text}
+                yield (
+                    method,
+                    f"/api/product/modify/{action}",
+                    {**value, "permissions": {"upload": True}},
+                )
 
 
 def form(archive: bytes, filename: str = "x.zip", **fields: str) -> bytes:
     """A form whose texts and file name are written as they are."""
-    parts = [
-        f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}'.encode()
-        for name, text in fields.items()
-    ]
-    head = f'Content-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
-    parts.append(head.encode() + archive)
-    edge = f"--{BOUNDARY}".encode()
-    return b"".join(edge + b"\r\n" + each + b"\r\n" for each in parts) + edge + b"--\r\n"
+    file = {"Content-Disposition": f'form-data; name="file"; filename="{filename}"'}
+    return multipart([*(text_part(name, text) for name, text in fields.items()), (file, archive)])

@@ -4,6 +4,7 @@ Where a node is found, and in which states the thing there can be, is told here 
 that try all views. A view whose context has no place here fails them: give it one.
 """
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ def missing(_owner: Client, name: str) -> str:
     return name
 
 
-# One for all that it is sent to: archives tell when they were made.
+# One archive for all requests: each call would write another moment into it.
 @lru_cache(maxsize=4)
 def _package(name: str) -> bytes:
     return package_zip(name)
@@ -54,94 +55,54 @@ def _page(path: str, text: str = "") -> bytes:
     return page_zip(path, {"index.html": f"<h1>{path}</h1>{text}"})
 
 
-def _publish(owner: Client, name: str) -> None:
-    owner.publish(name, _package(name))
+def _made(*steps: Callable[[Client, str], object]) -> Make:
+    """What is made by these steps, and is called by its name."""
+
+    def make(owner: Client, name: str) -> str:
+        for step in steps:
+            step(owner, name)
+        return name
+
+    return make
 
 
-def _publish_page(owner: Client, path: str, text: str = "") -> None:
-    owner.upload("/api/pages", _page(path, text))
+def _changed(method: str, path: str) -> Callable[[Client, str], object]:
+    return lambda owner, name: owner.call(method, path.format(name=name), status=[200, 204])
 
 
-def empty_package(owner: Client, name: str) -> str:
-    """A package that was registered, and nothing more."""
-    owner.send_json("POST", "/api/packages", {"name": name}, 201)
-    return name
-
-
-def live_package(owner: Client, name: str) -> str:
-    """Two versions, and an alias to the first."""
-    _publish(owner, name)
-    _publish(owner, name)
-    owner.send_json("PUT", f"/api/packages/{name}/aliases/stable", {"version": 1})
-    return name
-
-
-def tombstoned_version(owner: Client, name: str) -> str:
-    """Two versions, of which the first is tombstoned, and so has no alias any more."""
-    live_package(owner, name)
-    owner.delete(f"/api/packages/{name}/versions/1", 200)
-    return name
-
-
-def tombstoned_package(owner: Client, name: str) -> str:
-    """All its versions were tombstoned with it."""
-    live_package(owner, name)
-    owner.delete(f"/api/packages/{name}")
-    return name
-
-
-def live_page(owner: Client, name: str) -> str:
-    """A page with one publication."""
-    _publish_page(owner, name)
-    return name
-
-
-def replaced_page(owner: Client, name: str) -> str:
-    """A page with two publications, the second of them live."""
-    _publish_page(owner, name)
-    _publish_page(owner, name, "once more")
-    return name
-
-
-def unpublished_page(owner: Client, name: str) -> str:
-    """What was there is kept, and nobody sees it."""
-    _publish_page(owner, name)
-    owner.delete(f"/api/pages/{name}")
-    return name
-
-
-def forgotten_publication(owner: Client, name: str) -> str:
-    """A page with its second publication only."""
-    replaced_page(owner, name)
-    owner.call("POST", f"/api/pages/{name}/publications/1/forget", status=204)
-    return name
-
-
-def overlapped_page(owner: Client, name: str) -> str:
-    """Nothing is there, but something below."""
-    _publish_page(owner, f"{name}/below")
-    return name
-
-
-def _hint(key: str) -> str:
-    return key[: len("kpf_00000000")]
+empty_package = _made(
+    lambda owner, name: owner.send_json("POST", "/api/packages", {"name": name}, 201)
+)
+published = _made(lambda owner, name: owner.publish(name, _package(name)))
+# Two versions, and an alias to the first.
+live_package = _made(
+    published,
+    published,
+    lambda owner, name: owner.send_json(
+        "PUT", f"/api/packages/{name}/aliases/stable", {"version": 1}
+    ),
+)
+tombstoned_version = _made(live_package, _changed("DELETE", "/api/packages/{name}/versions/1"))
+tombstoned_package = _made(live_package, _changed("DELETE", "/api/packages/{name}"))
+live_page = _made(lambda owner, name: owner.upload("/api/pages", _page(name)))
+# Two publications, the second of them live.
+replaced_page = _made(
+    live_page, lambda owner, name: owner.upload("/api/pages", _page(name, "once more"))
+)
+unpublished_page = _made(live_page, _changed("DELETE", "/api/pages/{name}"))
+forgotten_publication = _made(
+    replaced_page, _changed("POST", "/api/pages/{name}/publications/1/forget")
+)
+overlapped_page = _made(lambda owner, name: live_page(owner, f"{name}/below"))
 
 
 def live_key(owner: Client, _name: str) -> str:
     """A key that nobody uses."""
-    return _hint(owner.hub.issue_key(owner.slug))
-
-
-def revoked_key(owner: Client, name: str) -> str:
-    """It was good once."""
-    hint = live_key(owner, name)
-    with owner.hub.registry.database.write() as db:
-        owner.hub.accounts(db).revoke_key(hint)
-    return hint
+    return owner.hub.issue_key(owner.slug)[: len("kpf_00000000")]
 
 
 def expired_key(owner: Client, name: str) -> str:
-    """It was good until an hour ago."""
+    """A key that was good until an hour ago."""
     hint = live_key(owner, name)
     with owner.hub.registry.database.write() as db:
         key = db.query(ApiKey).filter_by(prefix=hint.removeprefix("kpf_")).one()
@@ -150,8 +111,14 @@ def expired_key(owner: Client, name: str) -> str:
 
 
 def missing_key(_owner: Client, name: str) -> str:
-    """Spelled as keys are."""
+    """The spelling of a key."""
     return f"kpf_{int(name.rpartition('-')[2]):08x}"
+
+
+def revoked_key(owner: Client, name: str) -> str:
+    """A key that was good once."""
+    owner.delete(f"/api/keys/{(hint := live_key(owner, name))}")
+    return hint
 
 
 def as_operator(owner: Client, act: Callable[[AccountService, Organisation], object]) -> None:
@@ -160,24 +127,19 @@ def as_operator(owner: Client, act: Callable[[AccountService, Organisation], obj
         act(accounts, accounts.organisation(owner.slug))
 
 
-def member(owner: Client, name: str) -> str:
-    """A user of the organisation."""
-    as_operator(owner, lambda accounts, organisation: accounts.attach(organisation, name, None))
-    return name
+def _operated(act: Callable[[AccountService, Organisation, str], object]) -> Make:
+    return _made(
+        lambda owner, name: as_operator(owner, lambda accounts, there: act(accounts, there, name))
+    )
 
 
-def inactive_member(owner: Client, name: str) -> str:
-    """A member who may not act."""
-    member(owner, name)
-    as_operator(owner, lambda accounts, _: accounts.set_active(name, active=False))
-    return name
-
-
-def former_member(owner: Client, name: str) -> str:
-    """A user who was a member."""
-    member(owner, name)
-    as_operator(owner, lambda accounts, organisation: accounts.remove_member(organisation, name))
-    return name
+member = _operated(lambda accounts, there, name: accounts.attach(there, name, None))
+inactive_member = _made(
+    member, _operated(lambda accounts, _, name: accounts.set_active(name, active=False))
+)
+former_member = _made(
+    member, _operated(lambda accounts, there, name: accounts.remove_member(there, name))
+)
 
 
 @dataclass(frozen=True)
@@ -193,33 +155,25 @@ class Place:
     prefixes: Sequence[str] = ("",)
 
 
-PACKAGE = {
-    "live": live_package,
-    "empty": empty_package,
-    "tombstoned": tombstoned_package,
-    "missing": missing,
-}
-VERSION = {
-    "live": live_package,
-    "tombstoned": tombstoned_version,
-    "cascaded": tombstoned_package,
-    "missing": empty_package,
-    "no package": missing,
-}
-PAGE = {"live": live_page, "unpublished": unpublished_page, "missing": missing}
-PUBLICATION = {
-    "live": live_page,
-    "retired": replaced_page,
-    "unpublished": unpublished_page,
-    "forgotten": forgotten_publication,
-    "missing": missing,
-}
-MEMBER = {
-    "live": member,
-    "inactive": inactive_member,
-    "former": former_member,
-    "missing": missing,
-}
+States = Mapping[str, Make]
+PACKAGE: States = {
+    "live": live_package, "empty": empty_package, "tombstoned": tombstoned_package, "missing": missing,
+}  # fmt: skip
+VERSION: States = {
+    "live": live_package, "tombstoned": tombstoned_version, "cascaded": tombstoned_package,
+    "missing": empty_package, "no package": missing,
+}  # fmt: skip
+PAGE: States = {"live": live_page, "unpublished": unpublished_page, "missing": missing}
+PUBLICATION: States = {
+    "live": live_page, "retired": replaced_page, "unpublished": unpublished_page,
+    "forgotten": forgotten_publication, "missing": missing,
+}  # fmt: skip
+KEY: States = {
+    "live": live_key, "revoked": revoked_key, "expired": expired_key, "missing": missing_key,
+}  # fmt: skip
+MEMBER: States = {
+    "live": member, "inactive": inactive_member, "former": former_member, "missing": missing,
+}  # fmt: skip
 
 PLACES: dict[type, Place] = {
     OperationsResource: Place("/_ah"),
@@ -241,15 +195,7 @@ PLACES: dict[type, Place] = {
     pages.PublishedResource: Place("/pages/{slug}/{name}/", PAGE),
     organisation.SelfResource: Place("/api/organisation"),
     organisation.KeysResource: Place("/api/keys", {"always": missing, **MEMBER}),
-    organisation.KeyResource: Place(
-        "/api/keys/{name}",
-        {
-            "live": live_key,
-            "revoked": revoked_key,
-            "expired": expired_key,
-            "missing": missing_key,
-        },
-    ),
+    organisation.KeyResource: Place("/api/keys/{name}", KEY),
     organisation.MembersResource: Place("/api/members"),
     organisation.MemberResource: Place("/api/members/{name}", MEMBER),
     organisation.LogResource: Place("/api/log"),
@@ -329,3 +275,19 @@ def views_of(hub: Hub) -> Iterator[View]:
         for prefix in PLACES[key[0]].prefixes
     ]
     return iter(sorted(views, key=lambda view: (view.path, str(view.permission), view.methods)))
+
+
+def named_views(hub: Hub) -> Iterator[tuple[View, str]]:
+    """Every view of a thing that has a name in the URL or the body, with each method."""
+    for view in views_of(hub):
+        if "live" in view.place.states and view.path.startswith("/api"):
+            for method in view.methods:
+                if (view.context, method) in BODIES or "{name}" in view.path:
+                    yield view, method
+
+
+def missing_like(name: str) -> str:
+    """What nobody has, in the form of a name in a URL: a key's, a digest, or any other."""
+    if name.startswith("kpf_"):
+        return f"kpf_{next(_names):08x}"
+    return hashlib.sha256(fresh_name().encode()).hexdigest() if len(name) == 64 else fresh_name()

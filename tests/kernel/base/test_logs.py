@@ -24,11 +24,14 @@ def record(message: str, *args: object) -> logging.LogRecord:
         )
 
 
-@pytest.mark.parametrize("formatter", [LineFormatter("%(message)s"), JsonFormatter()])
-def test_a_key_is_cut_down_to_its_prefix_in_messages_and_tracebacks(formatter):
-    text = formatter.format(record("got %s", KEY))
-    assert "EXAMPLE" not in text
-    assert text.count("kpf_0123abcd_…") >= 2
+FORMATTERS = (LineFormatter("%(message)s"), JsonFormatter())
+
+
+def test_a_key_is_cut_down_to_its_prefix_in_messages_and_tracebacks():
+    for formatter in FORMATTERS:
+        text = formatter.format(record("got %s", KEY))
+        assert "EXAMPLE" not in text
+        assert text.count("kpf_0123abcd_…") >= 2
 
 
 class TestHiding:
@@ -36,22 +39,18 @@ class TestHiding:
     def nothing_is_hidden_for_ever(self, monkeypatch):
         monkeypatch.setattr(logs, "_SECRETS", dict(logs._SECRETS))
 
-    @pytest.mark.parametrize("formatter", [LineFormatter("%(message)s"), JsonFormatter()])
-    def test_what_a_surface_calls_a_secret_is_in_no_line_of_formatters_made_before(self, formatter):
+    def test_what_a_surface_calls_a_secret_is_in_no_line_of_formatters_made_before(self):
         hide(r"tok_(\d)\d+", r"tok_\1…")
-        text = formatter.format(record("got %s and %s", KEY, "tok_12345"))
-        assert "tok_1…" in text
-        assert "2345" not in text
-        assert "EXAMPLE" not in text
+        for formatter in FORMATTERS:
+            text = formatter.format(record("got %s and %s", KEY, "tok_12345"))
+            assert "tok_1…" in text
+            assert "2345" not in text
+            assert "EXAMPLE" not in text
 
-    def test_each_time_it_is_there_it_is_cut(self):
-        hide("s3cret")
-        assert redact(f"s3cret,s3crets3cret {KEY}") == "…,…… kpf_0123abcd_…"
-
-    def test_to_hide_the_same_twice_changes_nothing(self):
+    def test_each_time_it_is_there_it_is_cut_once(self):
         for _ in range(2):
             hide("s3cret", "(…)")
-        assert redact("s3cret") == "(…)"
+        assert redact(f"s3cret,s3crets3cret {KEY}") == "(…),(…)(…) kpf_0123abcd_…"
 
     def test_what_is_cut_off_at_its_end_is_a_value_of_a_line_and_not_the_line(self):
         hide("from here.*")
@@ -84,10 +83,10 @@ class TestBatching:
         logger.addHandler(handler)
         return logger
 
-    def test_lines_come_soon_and_in_order(self, log, stream):
+    def test_lines_come_in_order_without_being_asked_for(self, log, stream):
         for number in range(100):
             log.info("line %d", number)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while stream.getvalue().count("\n") < 100 and time.monotonic() < until:
             log.handlers[0]._thread.join(0.01)
         assert stream.getvalue() == "".join(f"line {number}\n" for number in range(100))
@@ -104,16 +103,15 @@ class TestBatching:
         with handler.lock:
             writer = threading.Thread(target=handler.flush, daemon=True)
             writer.start()
-            writer.join(5)
+            writer.join(60)
             assert not writer.is_alive()
         assert stream.getvalue() == "a line\n"
 
     def test_nothing_is_lost_between_threads_and_nothing_comes_twice(self, log, stream):
         def write(name):
             for number in range(500):
-                log.log(
-                    logging.WARNING if number % 50 == 0 else logging.INFO, "%s-%d", name, number
-                )
+                level = logging.INFO if number % 50 else logging.WARNING
+                log.log(level, "%s-%d", name, number)
 
         threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
         for thread in threads:
@@ -121,10 +119,8 @@ class TestBatching:
         for thread in threads:
             thread.join()
         log.handlers[0].flush()
-        lines = stream.getvalue().splitlines()
-        assert sorted(lines) == sorted(
-            f"{name}-{number}" for name in "abcd" for number in range(500)
-        )
+        written = [f"{name}-{number}" for name in "abcd" for number in range(500)]
+        assert sorted(stream.getvalue().splitlines()) == sorted(written)
 
     def test_a_warning_does_not_lock_out_the_one_who_is_writing(self):
         writing, go_on = threading.Event(), threading.Event()

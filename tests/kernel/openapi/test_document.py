@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,9 @@ from tests.support.hub import Client, Hub
 DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
 
+SETTINGS = {"hubrepo.database": "sqlite://", "hubrepo.blobs": "mem://"}
+
+
 @pytest.fixture(scope="module")
 def document(hub: Hub) -> dict[str, Any]:
     return hub.registry.document.content
@@ -35,14 +39,14 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     ]
 
 
-def schemas(part: Any) -> list[dict[str, Any]]:
-    """Every schema that is used somewhere in `part` of a document."""
-    if isinstance(part, list):
-        return [each for item in part for each in schemas(item)]
-    if not isinstance(part, dict):
-        return []
-    own = [part["schema"]] if isinstance(part.get("schema"), dict) else []
-    return own + [each for value in part.values() for each in schemas(value)]
+def parts_of(document: Any) -> Iterator[dict[str, Any]]:
+    """Every object somewhere in a document."""
+    if isinstance(document, list):
+        for each in document:
+            yield from parts_of(each)
+    elif isinstance(document, dict):
+        yield document
+        yield from parts_of(list(document.values()))
 
 
 def test_it_is_what_openapi_3_1_asks_for(document):
@@ -55,34 +59,27 @@ def test_it_is_what_openapi_3_1_asks_for(document):
 
 def test_every_schema_is_a_json_schema_whose_references_lead_somewhere(document):
     named = document["components"]["schemas"]
-    for each in [*named.values(), *schemas(document)]:
+    used = [each["schema"] for each in parts_of(document) if isinstance(each.get("schema"), dict)]
+    for each in [*named.values(), *used]:
         jsonschema_rs.meta.validate({**DRAFT, **each})
         jsonschema_rs.Draft202012Validator({**each, "components": {"schemas": named}})
 
 
 def test_every_example_is_what_its_schema_says(document):
     components = {"schemas": document["components"]["schemas"]}
-
-    def look(part: Any) -> int:
-        if isinstance(part, list):
-            return sum(look(each) for each in part)
-        if not isinstance(part, dict):
-            return 0
-        found = 0
-        if "example" in part:
-            schema = {**part["schema"], "components": components}
-            jsonschema_rs.Draft202012Validator(schema).validate(part["example"])
-            found = 1
-        return found + sum(look(each) for key, each in part.items() if key != "example")
-
-    assert look(document["paths"]) > 100
+    examples = [
+        (each["schema"], each["example"])
+        for each in parts_of(document["paths"])
+        if "example" in each and "schema" in each
+    ]
+    assert len(examples) > 100
     for name, schema in components["schemas"].items():
+        assert schema["description"], name
+        for each in schema["properties"].values():
+            examples += [(each, example) for example in each.get("examples", ())]
+    for schema, example in examples:
         whole = {**schema, "components": components}
-        for field in schema["properties"].values():
-            for example in field.get("examples", ()):
-                field_schema = {**field, "components": components}
-                jsonschema_rs.Draft202012Validator(field_schema).validate(example)
-        assert whole["description"], name
+        jsonschema_rs.Draft202012Validator(whole).validate(example)
 
 
 def test_every_view_is_described(hub: Hub):
@@ -92,7 +89,7 @@ def test_every_view_is_described(hub: Hub):
 def test_a_view_that_nobody_describes_is_told(tmp_path):
     def undescribed(_context: object, _request: object) -> None: ...
 
-    config = hubrepo.configure({"hubrepo.database": "sqlite://", "hubrepo.blobs": "mem://"})
+    config = hubrepo.configure(SETTINGS)
     config.add_view(undescribed, context=RootResource, name="more", request_method="GET")
     config.commit()
     hubrepo.settle(config)
@@ -107,34 +104,22 @@ def test_a_description_of_a_view_that_is_not_there_stops_the_boot(monkeypatch):
     more = Operation(gone, "/api/gone", "Gone", {200: Answer("It is not.")})
     description = replace(PACKAGES, name="gone", operations=(more,), schemas={})
 
-    def feature(config):
-        config.add_description(description)
-
+    feature = lambda config: config.add_description(description)  # noqa: E731
     monkeypatch.setattr(hubrepo, "FEATURES", (*hubrepo.FEATURES, feature))
     with pytest.raises(Misconfigured, match="the description of gone tells of gone, no view"):
-        hubrepo.configure({"hubrepo.database": "sqlite://", "hubrepo.blobs": "mem://"})
+        hubrepo.configure(SETTINGS)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
+def test_two_claims_to_a_name_or_to_a_schema_fail_at_boot():
+    for other in (
         Description("packages", "", ()),
         Description("more", "", (), schemas={"Version": {"type": "object"}}),
-    ],
-)
-def test_two_claims_to_a_name_or_to_a_schema_fail_at_boot(other):
-    config = hubrepo.configure({"hubrepo.database": "sqlite://", "hubrepo.blobs": "mem://"})
-
-    def one(config):
+    ):
+        config = hubrepo.configure(SETTINGS)
         config.add_description(PACKAGES)
-
-    def another(config):
         config.add_description(other)
-
-    config.include(one)
-    config.include(another)
-    with pytest.raises(ConfigurationConflictError):
-        config.commit()
+        with pytest.raises(ConfigurationConflictError):
+            config.commit()
 
 
 def test_every_address_leads_to_the_view_that_it_is_told_of(hub: Hub, acme: Client, document):
@@ -185,7 +170,7 @@ def test_operations_have_names_of_their_own_and_a_line_that_says_what_they_do(do
 def test_what_is_taken_out_of_the_hub_is_not_described(monkeypatch):
     rest = [each for each in hubrepo.FEATURES if not each.endswith(".pages")]
     monkeypatch.setattr(hubrepo, "FEATURES", tuple(rest))
-    config = hubrepo.configure({"hubrepo.database": "sqlite://", "hubrepo.blobs": "mem://"})
+    config = hubrepo.configure(SETTINGS)
     document = config.registry.document.content
     assert not [path for path in document["paths"] if "/pages" in path]
     assert "Page" not in document["components"]["schemas"]

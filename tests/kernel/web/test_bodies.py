@@ -32,13 +32,16 @@ def test_any_value_of_any_type_is_what_was_sent(value, kind):
     assert read_json(sent(raw, CONTENT_TYPE=kind), len(raw)) == value
 
 
-@pytest.mark.parametrize(
-    ("sent_as", "value"),
-    [("2.0", 2), ("-0.0", 0), ("2e3", 2000), ("1.5", 1.5), ("1e999", float("inf"))],
-)
-def test_a_number_without_a_fraction_is_an_integer_however_it_is_written(sent_as, value):
-    read = read_json(sent(sent_as.encode()), LIMIT)
-    assert (read, type(read)) == (value, type(value))
+def test_a_number_without_a_fraction_is_an_integer_however_it_is_written():
+    for text, value in {
+        "2.0": 2,
+        "-0.0": 0,
+        "2e3": 2000,
+        "1.5": 1.5,
+        "1e999": float("inf"),
+    }.items():
+        read = read_json(sent(text.encode()), LIMIT)
+        assert (read, type(read)) == (value, type(value))
 
 
 def test_no_body_is_no_value():
@@ -50,17 +53,13 @@ def test_a_request_that_is_tried_again_says_the_same_again():
     assert read_json(request, LIMIT) == read_json(request, LIMIT) == {"a": 1}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(b"{", b" ", b"nul", b"{'a': 1}", b"[1,]", b"\xff", b'"\\ud800"', b"NaN", b"[Infinity]"),
-        *(b"[" * 900, b"[" + b"0," * MAX_VALUES + b"0]", "\ufeff{}".encode()),
-    ],
-    ids=lambda body: repr(body[:20]),
-)
-def test_what_is_no_json_is_invalid(body):
-    with pytest.raises(Invalid, match="JSON"):
-        read_json(sent(body), len(body))
+def test_what_is_no_json_is_invalid():
+    for body in (
+        b"{", b" ", b"nul", b"{'a': 1}", b"[1,]", b"\xff", b'"\\ud800"', b"NaN", b"[Infinity]",
+        b"[" * 900, b"[" + b"0," * MAX_VALUES + b"0]", "\ufeff{}".encode(),
+    ):  # fmt: skip
+        with pytest.raises(Invalid, match="JSON"):
+            read_json(sent(body), len(body))
 
 
 def test_a_body_over_the_limit_is_not_read():

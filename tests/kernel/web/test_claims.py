@@ -1,34 +1,22 @@
 """What a part claims for a path holds there and below, until a longer claim."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubrepo.kernel.web import Claims
 
 
-@pytest.fixture
-def claims():
+def test_the_longest_claim_wins_and_words_are_whole():
     claims = Claims("nobody's")
     for path in ("/a", "/a/b/c", "/ab"):
         claims.add(path, path)
-    return claims
-
-
-@pytest.mark.parametrize(
-    ("path", "holds"),
-    [
-        *(("/a", "/a"), ("/a/", "/a"), ("/a/x", "/a"), ("/a/b", "/a"), ("/a/b/cd", "/a")),
-        *(("/a/b/c", "/a/b/c"), ("/a/b/c/d/e", "/a/b/c"), ("/ab", "/ab"), ("/ab/c", "/ab")),
-        *(("/", "nobody's"), ("", "nobody's"), ("/abc", "nobody's"), ("/A", "nobody's")),
-        *(("a", "nobody's"), ("//a", "nobody's"), ("/x/a", "nobody's")),
-    ],
-)
-def test_the_longest_claim_wins_and_words_are_whole(claims, path, holds):
-    assert claims.at(path) == holds
-
-
-def test_all_that_holds_somewhere_can_be_listed(claims):
+    for holds, paths in {
+        "/a": ("/a", "/a/", "/a/x", "/a/b", "/a/b/cd"),
+        "/a/b/c": ("/a/b/c", "/a/b/c/d/e"),
+        "/ab": ("/ab", "/ab/c"),
+        "nobody's": ("/", "", "/abc", "/A", "a", "//a", "/x/a"),
+    }.items():
+        assert {path: claims.at(path) for path in paths} == dict.fromkeys(paths, holds)
     assert sorted(claims) == ["/a", "/a/b/c", "/ab", "nobody's"]
 
 

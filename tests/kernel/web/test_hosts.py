@@ -73,60 +73,31 @@ def status(app, path, host):
     return app.get(path, headers={"Host": host}, status="*").status_int
 
 
-HOSTS = [
-    "pages.example.net",
-    "pages.example.net:80",
-    "pages.example.net:8443",
-    "Pages.Example.NET",
-    "pages.example.net.",
-    "PAGES.example.net.:8080",
-    "pages.example.net:",
-]
-OTHERS = [
-    "example.net",
-    "www.pages.example.net",
-    "pages.example.net.evil.org",
-    "xpages.example.net",
-    "pages.example.net:80:80",
-    "[::1]:80",
-    "127.0.0.1",
-]
-
-
-@pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("claimed", ["pages.example.net", "Pages.example.net.:8443"])
-def test_a_claimed_host_has_one_surface_however_it_is_spelled(made, claimed, host):
-    app = made(surfaces("pages", "other"), claim("add_host", claimed, "pages"))
-    assert [status(app, path, host) for path in ("/pages/x", "/other/x", "/_ah/health")] == [
-        200,
-        404,
-        404,
-    ]
-
-
-@pytest.mark.parametrize("host", OTHERS)
-def test_other_hosts_have_everything(made, host):
-    app = made(surfaces("pages", "other"), claim("add_host", "pages.example.net", "pages"))
-    assert [status(app, path, host) for path in ("/pages/x", "/other/x")] == [200, 200]
+def test_a_claimed_host_has_one_surface_however_it_is_spelled(made):
+    features = surfaces("pages", "other")
+    for claimed in ("pages.example.net", "Pages.example.net.:8443"):
+        app = made(features, claim("add_host", claimed, "pages"))
+        for host in (
+            "pages.example.net", "pages.example.net:80", "pages.example.net:8443", "Pages.Example.NET",
+            "pages.example.net.", "PAGES.example.net.:8080", "pages.example.net:",
+        ):  # fmt: skip
+            found = [status(app, path, host) for path in ("/pages/x", "/other/x", "/_ah/health")]
+            assert found == [200, 404, 404], host
+        for host in (
+            "example.net", "www.pages.example.net", "pages.example.net.evil.org", "xpages.example.net",
+            "pages.example.net:80:80", "[::1]:80", "127.0.0.1",
+        ):  # fmt: skip
+            assert [status(app, path, host) for path in ("/pages/x", "/other/x")] == [200, 200], (
+                host
+            )
 
 
 def test_two_hosts_may_be_claimed_for_one_surface_and_each_for_its_own(made):
-    app = made(
-        surfaces("a", "b"),
-        claim("add_host", "a.example", "a"),
-        claim("add_host", "a2.example", "a"),
-        claim("add_host", "b.example", "b"),
-    )
-    found = {
-        host: [status(app, path, host) for path in ("/a", "/b")]
-        for host in ("a.example", "a2.example", "b.example", "c.example")
-    }
-    assert found == {
-        "a.example": [200, 404],
-        "a2.example": [200, 404],
-        "b.example": [404, 200],
-        "c.example": [200, 200],
-    }
+    hosts = {"a.example": "a", "a2.example": "a", "b.example": "b"}
+    app = made(surfaces("a", "b"), *(claim("add_host", *each) for each in hosts.items()))
+    for host, surface in [*hosts.items(), ("c.example", "ab")]:
+        for path in "ab":
+            assert status(app, f"/{path}", host) == (200 if path in surface else 404)
 
 
 def shaped(text):
@@ -146,67 +117,50 @@ def test_two_claims_to_one_place_fail_at_boot(made, directive, one, two):
         made(claim(directive, *one), claim(directive, *two))
 
 
-NOSNIFF = ("X-Content-Type-Options", "nosniff")
+def below(path):
+    """Which of the places /a and /a/b a path is below, by whole segments."""
+    return "b" if f"{path}/".startswith("/a/b/") else "a" if f"{path}/".startswith("/a/") else None
+
+
+PATHS = (
+    "/a",
+    "/a/",
+    "/a/x",
+    "/a//x",
+    "/a/x/y",
+    "/a/bc",
+    "/a/b",
+    "/a/b/x",
+    "/ab",
+    "/ab/x",
+    "//a",
+    "/b",
+    "/",
+)
 
 
 @pytest.mark.parametrize("order", [1, -1])
-@pytest.mark.parametrize(
-    ("path", "place"),
-    [
-        ("/a", "a"),
-        ("/a/", "a"),
-        ("/a/x", "a"),
-        ("/a//x", "a"),
-        ("/a/bc", "a"),
-        ("/a/b", "b"),
-        ("/a/b/x", "b"),
-        ("/ab", None),
-        ("/ab/x", None),
-        ("//a", None),
-        ("/b", None),
-        ("/", None),
-    ],
-)
-def test_headers_are_those_of_the_longest_path_by_whole_segments(made, path, place, order):
-    claims = [
-        claim("add_hygiene", "/a", [("X-Place", "a")]),
-        claim("add_hygiene", "/a/b", [("X-Place", "b")]),
-    ][::order]
-    answer = made(surfaces("a", "ab", "b"), *claims).get(path, status="*")
-    assert answer.headers.get("X-Place") == place
-    assert ("X-Frame-Options" in answer.headers) is (place is None)
+def test_headers_and_errors_are_those_of_the_longest_path(made, order):
+    kinds = {"a": "text/html; charset=utf-8", "b": "text/plain"}
+    claims = []
+    for place, path in (("a", "/a"), ("b", "/a/b")):
+        claims.append(claim("add_hygiene", path, [("X-Place", place)]))
+        claims.append(claim("add_error_shape", path, shaped(place), kinds[place]))
+    app = made(*claims[::order])
+    for path in PATHS:
+        place, answer = below(path), app.get(path, status=404)
+        assert answer.headers.get("X-Place") == place, path
+        assert ("X-Frame-Options" in answer.headers) is (place is None)
+        if place is None:
+            assert (answer.content_type, answer.json) == (
+                "application/json",
+                {"detail": "Not found."},
+            )
+        else:
+            assert (answer.headers["Content-Type"], answer.text) == (kinds[place], place)
 
 
-def test_headers_of_a_place_are_on_its_errors_too(made):
-    app = made(claim("add_hygiene", "/a", [("X-Place", "a")]))
-    answers = [app.get(path, status="*") for path in ("/a/x", "/a/../b", "/a/%ff")]
-    assert [each.status_int for each in answers] == [404, 404, 400]
-    assert [each.headers["X-Place"] for each in answers] == ["a"] * 3
-
-
-@pytest.mark.parametrize("order", [1, -1])
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
-        ("/a", "a"),
-        ("/a/", "a"),
-        ("/a/x/y", "a"),
-        ("/a/bc", "a"),
-        ("/a/b", "b"),
-        ("/a/b/x", "b"),
-        ("/ab", None),
-        ("//a", None),
-        ("/b", None),
-    ],
-)
-def test_errors_look_as_the_longest_path_wants_them(made, path, text, order):
-    claims = [
-        claim("add_error_shape", "/a", shaped("a"), "text/html; charset=utf-8"),
-        claim("add_error_shape", "/a/b", shaped("b"), "text/plain"),
-    ][::order]
-    answer = made(*claims).get(path, status=404)
-    if text is None:
-        assert (answer.content_type, answer.json) == ("application/json", {"detail": "Not found."})
-    else:
-        kind = {"a": "text/html; charset=utf-8", "b": "text/plain"}[text]
-        assert (answer.headers["Content-Type"], answer.body) == (kind, text.encode())
+def test_headers_of_a_place_are_on_all_its_answers(made):
+    app = made(surfaces("a"), claim("add_hygiene", "/a", [("X-Place", "a")]))
+    for path, status in (("/a/x", 200), ("/a/../b", 400), ("/a/%ff", 400), ("/a?x=1", 200)):
+        assert app.get(path, status=status).headers["X-Place"] == "a"
