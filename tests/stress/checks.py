@@ -1,4 +1,4 @@
-"""What `hubrepo check` says of a hub, called as an operator calls it."""
+"""The findings of `hubrepo check`, called as an operator calls it."""
 
 import json
 import subprocess
@@ -8,19 +8,19 @@ from tests.support.process import HubProcess
 
 
 def check(hub: HubProcess, *arguments: str) -> tuple[int, dict[str, str]]:
-    """What it ends with, and what it finds: kinds by subject."""
-    status, problem = 0, ""
+    """Return its exit status, and the kinds of its findings by subject."""
+    status = 0
     try:
         told = hub.command("check", "--json", *arguments)
     except subprocess.CalledProcessError as error:
-        status, told, problem = error.returncode, error.stdout, error.stderr
-    assert told, problem
+        status, told = error.returncode, error.stdout
+        assert told, error.stderr
     *findings, summary = map(json.loads, told.splitlines())
     found = {each["subject"]: each["kind"] for each in findings}
     assert Counter(each["kind"] for each in findings) == summary["checked"]["found"]
     return status, found
 
 
-def kinds(hub: HubProcess, *arguments: str) -> Counter[str]:
-    """How many it finds of each kind."""
-    return Counter(check(hub, *arguments)[1].values())
+def kinds(hub: HubProcess, *arguments: str) -> set[str]:
+    """Return the kinds of what it finds."""
+    return set(check(hub, *arguments)[1].values())
