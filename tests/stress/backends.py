@@ -26,7 +26,9 @@ class Place:
     environ: Mapping[str, str] = {}
     is_local = False
 
-    def process(self, folder: Path, settings: Mapping[str, str] = {}, workers: int = 1) -> HubProcess:
+    def process(
+        self, folder: Path, settings: Mapping[str, str] = {}, workers: int = 1
+    ) -> HubProcess:
         """Return a hub in a process of its own that keeps its rows and bytes here."""
         own = {"database": self.database, "blobs": self.blobs, **settings}
         return HubProcess(folder, own, environ=self.environ, workers=workers)

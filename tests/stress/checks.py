@@ -9,12 +9,12 @@ from tests.support.process import HubProcess
 
 def check(hub: HubProcess, *arguments: str) -> tuple[int, dict[str, str]]:
     """Return its exit status, and the kinds of its findings by subject."""
-    status = 0
+    status, problem = 0, ""
     try:
         told = hub.command("check", "--json", *arguments)
     except subprocess.CalledProcessError as error:
-        status, told = error.returncode, error.stdout
-        assert told, error.stderr
+        status, told, problem = error.returncode, error.stdout, error.stderr
+    assert told, problem
     *findings, summary = map(json.loads, told.splitlines())
     found = {each["subject"]: each["kind"] for each in findings}
     assert Counter(each["kind"] for each in findings) == summary["checked"]["found"]

@@ -6,7 +6,6 @@ moment, or `state.after(pending)` while a step has no answer, and nothing else.
 
 import hashlib
 import random
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -14,7 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from hubrepo.kernel.accounts import Organisation
+from hubrepo.kernel.audit import events_of
 from hubrepo.kernel.blobs.services import BlobLeaving
+from hubrepo.kernel.db import Database
 from tests.stress.agreement import Listed, check_package
 from tests.stress.site import Site, check_gone, check_site
 from tests.stress.states import PackageState, PageState, ProductState, Step, checksum, product_of
@@ -33,22 +35,37 @@ IDENTIFIERS = tuple(f"v{number}" for number in range(8))
 
 # Statuses of a step that is done now, and of one that was done before the client was cut off.
 DONE = {
-    **{"publish": (201, 201), "tombstone": (200, 410), "alias": (200, 200)},
-    **{"publish page": (201, 201), "roll-back": (200, 200), "unpublish": (204, 404)},
-    **{"create": (201, 409), "remove": (204, 404), "grant": (201, 201), "revoke": (204, 404)},
-    **{"upload": (201, 409), "withdraw": (204, 404), "prune": (204, 404)},
+    "publish": (201, 201),
+    "tombstone": (200, 410),
+    "alias": (200, 200),
+    "publish page": (201, 201),
+    "roll-back": (200, 200),
+    "unpublish": (204, 404),
+    "create": (201, 409),
+    "remove": (204, 404),
+    "grant": (201, 201),
+    "revoke": (204, 404),
+    "upload": (201, 409),
+    "withdraw": (204, 404),
+    "prune": (204, 404),
 }
 # The hub is busy, or another process is just deleting the same bytes: the step is tried again.
 BUSY, LEAVING = 503, BlobLeaving.message.encode()
-_EVENT = re.compile(r"^\S+ +done +pages:(publish|roll-back|unpublish) +page:(\S+) ")
+PAGE_ACTIONS = {"pages:publish", "pages:roll-back", "pages:unpublish"}
 
 
-def events_of(hub: HubProcess) -> list[tuple[str, str]]:
+def page_events(hub: HubProcess) -> list[tuple[str, str]]:
     """Return the changes of pages in the audit log, oldest first: (act, path)."""
-    lines = hub.command("show-log", "--org", "acme", "--limit", "50000").splitlines()
-    assert len(lines) < 50_000
-    found = (_EVENT.match(f"{line} ") for line in reversed(lines))
-    return [(each[1], each[2]) for each in found if each is not None]
+    database = Database(hub.database_url)
+    with database.read() as db:
+        organisation_id = db.query(Organisation.id).filter_by(slug="acme").scalar()
+        events = [
+            (each.action.removeprefix("pages:"), each.subject.removeprefix("page:"))
+            for each in events_of(db, organisation_id, limit=1_000_000)
+            if each.action in PAGE_ACTIONS and each.outcome == "done"
+        ]
+    database.close()
+    return events[::-1]
 
 
 @dataclass
@@ -138,10 +155,11 @@ class Client:
         No process may be left that could still do that step.
         """
         with self.access.wire(hub) as wire:
-            seen = self.observe(wire, all_=all_)
+            seen = self.observe(wire, None if all_ else NEWEST)
         self.is_unsure = False
         if seen != self.state:
-            assert self.pending and not self.was_done, (self.name, seen, self.state)
+            assert self.pending, (self.name, seen, self.state)
+            assert not self.was_done, (self.name, seen, self.state)
             after = self.state.after(self.pending, seen)
             assert seen == after, (self.name, seen, self.state, self.pending)
             self.state, self.was_done = seen, True
@@ -149,7 +167,7 @@ class Client:
     def answered(self, answer: Answer) -> Any:
         """Return what an acknowledgement shows of the state."""
 
-    def is_obsolete(self, wire: Wire, step: Step, answer: Answer) -> bool:
+    def is_obsolete(self, _wire: Wire, _step: Step, _answer: Answer) -> bool:
         """True if the step is impossible by now."""
         return False
 
@@ -159,7 +177,7 @@ class Packager(Client):
 
     state = PackageState()
 
-    def next(self, wire: Wire) -> Step:
+    def next(self, _wire: Wire) -> Step:
         key, live, wish = f"{self.name}-{self.count}", self.state.live, self.dice.random()
         if live and wish < 0.35:
             return Step("tombstone" if wish < 0.2 else "alias", number=self.dice.choice(live))
@@ -184,11 +202,11 @@ class Packager(Client):
         assert number == len(self.state.versions) + (not self.was_done), answer
         return PackageState({number: Listed(number, content_hash, tombstoned=False)})
 
-    def observe(self, wire: Wire, *, all_: bool) -> PackageState:
+    def observe(self, wire: Wire, newest: int | None) -> PackageState:
         answer = wire.ask("GET", f"/api/packages/{self.name}")
         if answer.status == 404:
             return PackageState()
-        versions = check_package(wire, self.name, None if all_ else NEWEST)
+        versions = check_package(wire, self.name, newest)
         aliases = {each["name"]: each["version"] for each in answer.json["aliases"]}
         return PackageState(versions, aliases.get("stable", 0))
 
@@ -243,7 +261,7 @@ class Owner(Client):
         assert answer.status in {200, 404}, answer
         return {each["publication"]: each for each in answer.json} if answer.status == 200 else {}
 
-    def observe(self, wire: Wire, *, all_: bool) -> PageState:
+    def observe(self, wire: Wire, _newest: int | None) -> PageState:
         answer = wire.ask("GET", f"/api/pages/{self.name}")
         live = answer.json["publication"] if answer.status == 200 else 0
         # No two states that follow one another have the same publication live.
@@ -272,7 +290,9 @@ class Owner(Client):
     @property
     def events(self) -> Counter[tuple[str, str]]:
         """The changes that the audit log has: also one that was done but not acknowledged."""
-        acts = self.done + Counter([self.pending.kind] if self.was_done and self.pending else [])
+        # A copy first: the client may be at work.
+        acts = Counter(dict(self.done))
+        acts.update([self.pending.kind] if self.was_done and self.pending else [])
         return Counter({(kind.split()[0], self.name): count for kind, count in acts.items()})
 
 
@@ -285,7 +305,7 @@ class Uploader(Client):
         super().__init__(name, access, seed)
         self.sent: dict[str, set[str]] = {}
 
-    def next(self, wire: Wire) -> Step:
+    def next(self, _wire: Wire) -> Step:
         versions, wish = self.state.versions, self.dice.random()
         if versions is None:
             return Step("create")
@@ -327,11 +347,10 @@ class Uploader(Client):
         if step.kind == "upload" and answer.status == 201:
             assert answer.json["checksum"] == checksum(step.content)
 
-    def observe(self, wire: Wire, *, all_: bool) -> ProductState:
+    def observe(self, wire: Wire, newest: int | None) -> ProductState:
         fetched = wire.ask("GET", f"/product/fetch/{self.name}")
         seen = product_of(fetched, self.access.digest)
-        known = sorted((seen.versions or {}).items())
-        for version, expected in known if all_ else known[-NEWEST:]:
+        for version, expected in sorted((seen.versions or {}).items())[:newest]:
             answer = download(wire, self.name, version)
             assert (answer.status, checksum(answer.body)) == (200, expected)
         for version in set(IDENTIFIERS) - set(seen.versions or {}):
@@ -435,7 +454,11 @@ class Reader:
     """Downloads versions while others change them: whole or gone, and nothing else."""
 
     def __init__(self, clients: Iterable[Packager | Uploader], access: Access, seed: int) -> None:
-        self.clients, self.access, self.dice = list(clients), access, random.Random(f"{seed} reader")
+        self.clients, self.access, self.dice = (
+            list(clients),
+            access,
+            random.Random(f"{seed} reader"),
+        )
         self.done = Counter[str]()
 
     def go_on(self, hub: HubProcess, _answered: Callable[[], None]) -> None:

@@ -160,7 +160,9 @@ def points_of(mode: Mode, steps: Sequence[str]) -> list[tuple[Mode, int, str]]:
     if mode not in {Mode.FAILS_AFTERWARDS, Mode.DIES_AFTERWARDS}:
         return points
     last = len(steps)
-    return [each for each in points if each[2] in halves or each[2].endswith("S3") or each[1] == last]
+    return [
+        each for each in points if each[2] in halves or each[2].endswith("S3") or each[1] == last
+    ]
 
 
 # A cursor that was cut off from its server is left to the garbage collector, which warns of it.
