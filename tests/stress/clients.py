@@ -6,9 +6,9 @@ moment, or `state.after(pending)` while a step has no answer, and nothing else.
 
 import hashlib
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -35,20 +35,11 @@ IDENTIFIERS = tuple(f"v{number}" for number in range(8))
 
 # Statuses of a step that is done now, and of one that was done before the client was cut off.
 DONE = {
-    "publish": (201, 201),
-    "tombstone": (200, 410),
-    "alias": (200, 200),
-    "publish page": (201, 201),
-    "roll-back": (200, 200),
-    "unpublish": (204, 404),
-    "create": (201, 409),
-    "remove": (204, 404),
-    "grant": (201, 201),
-    "revoke": (204, 404),
-    "upload": (201, 409),
-    "withdraw": (204, 404),
-    "prune": (204, 404),
-}
+    "publish": (201, 201), "tombstone": (200, 410), "alias": (200, 200),
+    "publish page": (201, 201), "roll-back": (200, 200), "unpublish": (204, 404),
+    "create": (201, 409), "remove": (204, 404), "upload": (201, 409), "withdraw": (204, 404),
+    "grant": (201, 201), "revoke": (204, 404), "prune": (204, 404),
+}  # fmt: skip
 # The hub is busy, or another process is just deleting the same bytes: the step is tried again.
 BUSY, LEAVING = 503, BlobLeaving.message.encode()
 PAGE_ACTIONS = {"pages:publish", "pages:roll-back", "pages:unpublish"}
@@ -91,7 +82,7 @@ class Access:
     @property
     def digest(self) -> str:
         """The public name of the holder's token."""
-        return hashlib.sha256(self.holder.encode()).hexdigest()
+        return _digest(self.holder)
 
 
 class Client:
@@ -210,6 +201,14 @@ class Packager(Client):
         aliases = {each["name"]: each["version"] for each in answer.json["aliases"]}
         return PackageState(versions, aliases.get("stable", 0))
 
+    def some_download(self, dice: random.Random) -> tuple[str, set[int], set[str]]:
+        """Return the path of a version, the statuses that are fine, and its hash."""
+        if not self.state.versions:
+            return "/api/packages", {200}, set()
+        version = dice.choice([*self.state.versions.values()])
+        path = f"/api/packages/{self.name}/versions/{version.number}/download"
+        return path, {200, 410}, {version.content_hash}
+
 
 class Owner(Client):
     """Publishes generations of a site at a page, rolls them back, and unpublishes the page.
@@ -220,7 +219,7 @@ class Owner(Client):
     state = PageState()
 
     def __init__(
-        self, site: Site, access: Access, seed: int, keep: int = KEEP, generations: int = 0
+        self, site: Site, access: Access, seed: int, keep: int | None = KEEP, generations: int = 0
     ) -> None:
         super().__init__(site.path, access, seed)
         self.site, self.keep, self.generations = site, keep, generations
@@ -271,9 +270,10 @@ class Owner(Client):
         assert live == state.live, (self.site, answer, state, self.pending)
         self.check_live(wire, state)
         kept = self.publications(wire)
-        # More than that, left by a kill or an unpublish, was let go by the start.
-        most = self.keep + bool(state.live)
-        assert min(len(state.generations), self.keep) <= len(kept) <= most, (kept, state)
+        if self.keep is not None:
+            # More than that, left by a kill or an unpublish, was let go by the start.
+            most = self.keep + bool(state.live)
+            assert min(len(state.generations), self.keep) <= len(kept) <= most, (kept, state)
         for number, each in kept.items():
             assert each["content_hash"] == self.site.content_hash(state.generations[number])
             assert each["live"] == (number == state.live)
@@ -347,6 +347,12 @@ class Uploader(Client):
         if step.kind == "upload" and answer.status == 201:
             assert answer.json["checksum"] == checksum(step.content)
 
+    def some_download(self, dice: random.Random) -> tuple[str, set[int], set[str]]:
+        """Return the path of a version, the statuses that are fine, and the hashes of all it ever was."""
+        version = dice.choice(sorted(self.state.versions or IDENTIFIERS))
+        sent = self.sent.setdefault(version, set())
+        return f"/product/download/{self.name}/{version}", {200, 404}, sent
+
     def observe(self, wire: Wire, newest: int | None) -> ProductState:
         fetched = wire.ask("GET", f"/product/fetch/{self.name}")
         seen = product_of(fetched, self.access.digest)
@@ -371,15 +377,13 @@ class Uploader(Client):
 
 
 class Keeper:
-    """Issues and revokes credentials, which work from the moment they are shown until they are revoked.
+    """Issues and revokes API keys, or tokens for artifacts.
 
-    A subclass says of which kind. One that is issued without an answer is nobody's.
+    One works from the moment it is shown until it is revoked. One that is issued without an answer is lost.
     """
 
-    issue, revoke = "", ""
-
-    def __init__(self, access: Access, seed: int) -> None:
-        self.access, self.dice = access, random.Random(f"{seed} {self.issue}")
+    def __init__(self, access: Access, seed: int, *, of_tokens: bool) -> None:
+        self.access, self.dice, self.of_tokens = access, random.Random(f"{seed} keys"), of_tokens
         self.good: dict[str, str] = {}
         self.dead: list[str] = []
         self.done, self.pending = Counter[str](), ""
@@ -388,27 +392,33 @@ class Keeper:
         """Issue and revoke until there is no hub."""
         with suppress(OSError, ValueError), self.access.wire(hub) as wire:
             while True:
-                self.act(wire)
+                if self.pending or (self.good and self.dice.random() < 0.4):
+                    self.revoke(wire)
+                else:
+                    self.issue(wire)
                 answered()
 
-    def act(self, wire: Wire) -> None:
-        """Issue or revoke one, or try again to revoke one."""
-        is_retry = bool(self.pending)
-        if is_retry or (self.good and self.dice.random() < 0.4):
-            self.pending = self.pending or self.dice.choice(sorted(self.good))
-            answer = wire.ask("DELETE", f"{self.revoke}/{self.pending}")
-            if answer.status != BUSY:
-                assert answer.status in ({204, 404} if is_retry else {204}), answer
-                self.dead.append(self.good.pop(self.pending))
-                self.done[f"DELETE {self.revoke}"] += 1
-                self.pending = ""
-            return
-        answer = self.ask_for_one(wire)
+    def issue(self, wire: Wire) -> None:
+        if self.of_tokens:
+            answer = wire.ask_json("PUT", "/register", {})
+        else:
+            answer = wire.ask_json("POST", "/api/keys", {"label": "stress", "scopes": ["read"]})
         if answer.status != BUSY:
             assert answer.status == 201, answer
-            name, credential = self.issued(answer)
-            self.good[name] = credential
-            self.done[f"issue at {self.issue}"] += 1
+            plain = answer.body.decode() if self.of_tokens else answer.json["key"]
+            self.good[_digest(plain) if self.of_tokens else answer.json["prefix"]] = plain
+            self.done["issue a token" if self.of_tokens else "issue a key"] += 1
+
+    def revoke(self, wire: Wire) -> None:
+        fine = {204, 404} if self.pending and self.of_tokens else {204}
+        self.pending = self.pending or self.dice.choice(sorted(self.good))
+        path = "/prune" if self.of_tokens else "/api/keys"
+        answer = wire.ask("DELETE", f"{path}/{self.pending}")
+        if answer.status != BUSY:
+            assert answer.status in fine, answer
+            self.dead.append(self.good.pop(self.pending))
+            self.pending = ""
+            self.done[f"DELETE {path}"] += 1
 
     def check(self, hub: HubProcess, *, all_: bool) -> None:
         """Check that shown credentials are good, and revoked ones are not."""
@@ -417,77 +427,33 @@ class Keeper:
         assert {self.status(hub, plain) for plain in good[few]} <= {200}
         assert {self.status(hub, plain) for plain in self.dead[few]} <= {401}
 
-
-class KeyKeeper(Keeper):
-    """Issues and revokes API keys."""
-
-    issue = revoke = "/api/keys"
-
-    def ask_for_one(self, wire: Wire) -> Answer:
-        return wire.ask_json("POST", self.issue, {"label": "stress", "scopes": ["read"]})
-
-    def issued(self, answer: Answer) -> tuple[str, str]:
-        return answer.json["prefix"], answer.json["key"]
-
-    def status(self, hub: HubProcess, key: str) -> int:
-        with Wire(hub.port, key) as wire:
-            return wire.ask("GET", "/api/packages").status
-
-
-class TokenKeeper(Keeper):
-    """Registers and prunes tokens for artifacts."""
-
-    issue, revoke = "/register", "/prune"
-
-    def ask_for_one(self, wire: Wire) -> Answer:
-        return wire.ask_json("PUT", self.issue, {})
-
-    def issued(self, answer: Answer) -> tuple[str, str]:
-        return hashlib.sha256(answer.body).hexdigest(), answer.body.decode()
-
-    def status(self, hub: HubProcess, token: str) -> int:
-        with Wire(hub.port, token=token) as wire:
-            return wire.ask("GET", "/product/access").status
+    def status(self, hub: HubProcess, plain: str) -> int:
+        kind, path = ("token", "/product/access") if self.of_tokens else ("key", "/api/packages")
+        with Wire(hub.port, **{kind: plain}) as wire:
+            return wire.ask("GET", path).status
 
 
 class Reader:
     """Downloads versions while others change them: whole or gone, and nothing else."""
 
     def __init__(self, clients: Iterable[Packager | Uploader], access: Access, seed: int) -> None:
-        self.clients, self.access, self.dice = (
-            list(clients),
-            access,
-            random.Random(f"{seed} reader"),
-        )
-        self.done = Counter[str]()
+        self.clients, self.access = list(clients), access
+        self.dice, self.done = random.Random(f"{seed} reader"), Counter[str]()
 
     def go_on(self, hub: HubProcess, _answered: Callable[[], None]) -> None:
         """Download until there is no hub."""
         with suppress(OSError, ValueError), self.access.wire(hub) as wire:
             while True:
-                client = self.dice.choice(self.clients)
-                if isinstance(client, Packager):
-                    self._read_package(wire, client)
-                else:
-                    self._read_product(wire, client)
+                path, fine, known = self.dice.choice(self.clients).some_download(self.dice)
+                answer = wire.ask("GET", path)
+                assert answer.status in fine, answer
+                if answer.status == 200 and known:
+                    assert checksum(answer.body) in known
                 self.done["download"] += 1
 
-    def _read_package(self, wire: Wire, packager: Packager) -> None:
-        for version in self.dice.choices([*packager.state.versions.values()] or [None]):
-            number = version.number if version else 1
-            path = f"/api/packages/{packager.name}/versions/{number}/download"
-            answer = wire.ask("GET", path)
-            assert answer.status in {200, 410} or version is None, answer
-            if version and answer.status == 200:
-                assert checksum(answer.body) == version.content_hash
 
-    def _read_product(self, wire: Wire, uploader: Uploader) -> None:
-        version = self.dice.choice(sorted(uploader.state.versions or IDENTIFIERS))
-        answer = download(wire, uploader.name, version)
-        assert answer.status in {200, 404}, answer
-        if answer.status == 200:
-            assert answer.headers["x-checksum-sha256"] == checksum(answer.body)[7:]
-            assert checksum(answer.body) in uploader.sent[version]
+def _digest(plain: str) -> str:
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def download(wire: Wire, product: str, version: str) -> Answer:
@@ -502,26 +468,16 @@ def roll_back(wire: Wire, path: str, number: int, headers: dict[str, str]) -> An
 
 
 class Crowd:
-    """Threads of clients. `join` waits for all, and raises what went wrong in any of them."""
+    """Threads of clients. `join` waits for all, and raises what went wrong in one of them."""
 
     def __init__(self) -> None:
-        self.threads: list[threading.Thread] = []
-        self.failures: list[BaseException] = []
+        self.pool, self.futures = ThreadPoolExecutor(64), []
 
     def add(self, act: Callable[..., object], *arguments: object) -> None:
         """Start a thread."""
-
-        def go() -> None:
-            try:
-                act(*arguments)
-            except BaseException as error:  # noqa: BLE001 - raised again by the test, in its own thread
-                self.failures.append(error)
-
-        self.threads.append(threading.Thread(target=go))
-        self.threads[-1].start()
+        self.futures.append(self.pool.submit(act, *arguments))
 
     def join(self) -> None:
-        for each in self.threads:
-            each.join()
-        if self.failures:
-            raise BaseExceptionGroup("clients met a violation", self.failures)
+        self.pool.shutdown()
+        for each in self.futures:
+            each.result()

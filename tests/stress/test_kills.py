@@ -19,11 +19,10 @@ from tests.stress.clients import (
     KEEP,
     Access,
     Crowd,
-    KeyKeeper,
+    Keeper,
     Owner,
     Packager,
     Reader,
-    TokenKeeper,
     Uploader,
     page_events,
 )
@@ -45,7 +44,7 @@ class Ledger:
         packagers = [Packager(name, self.access, seed) for name in ("anvil", "bellows")]
         uploaders = [Uploader(name, self.access, seed) for name in ("engine", "bolt")]
         self.changers = [*self.owners, *packagers, *uploaders]
-        self.keepers = [KeyKeeper(self.access, seed), TokenKeeper(self.access, seed)]
+        self.keepers = [Keeper(self.access, seed, of_tokens=each) for each in (True, False)]
         self.readers = [Reader(each, self.access, seed) for each in (packagers, uploaders)]
 
     def crowd(self, hub: HubProcess) -> tuple[Crowd, threading.Semaphore]:

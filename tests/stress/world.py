@@ -87,7 +87,7 @@ class World:
         self.hub.registry.clock = lambda: moment
         self.access = NoAccess(self.hub)
         self.packager = Packager("widget", self.access, 0)
-        self.owner = Owner(Site("docs", files=4, large=0), self.access, 0, keep=1)
+        self.owner = Owner(Site("docs", files=4, large=0), self.access, 0, keep=None)
         self.uploader = Uploader("engine", self.access, 0)
         self.clients: tuple[Client, ...] = (self.packager, self.owner, self.uploader)
         self.backups, self._proved = folder / "backup", set[str]()
