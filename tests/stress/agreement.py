@@ -1,9 +1,9 @@
-"""What must be true of a package at every moment, whatever is happening to it and to the hub."""
+"""Agreement of everything that a hub shows of one package, which holds at every moment."""
 
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,38 +26,35 @@ class Listed:
     tombstoned: bool
 
 
-def check_package(wire: Wire, name: str) -> Mapping[int, Listed]:
-    """The versions of a package that nobody changes now, by number, once all is found to agree.
+def check_package(wire: Wire, name: str, newest: int | None = None) -> Mapping[int, Listed]:
+    """Return the versions of a package that nobody changes now, by number, after checking them.
 
     Numbers have no gaps. Live versions download with their hash, and the history inside each lists
-    every version up to it, with the hash that the older ones have; tombstoned ones are gone. Aliases
-    point to live versions, `latest` to the newest.
+    every version up to it, with the hashes of the older ones; tombstoned versions are gone. Aliases
+    point to live versions, `latest` to the newest. Of very many versions only the `newest` are downloaded.
     """
     detail = wire.ask("GET", f"/api/packages/{name}")
     assert detail.status == 200, detail
-    versions = {each["version"]: _listed(each) for each in detail.json["versions"]}
+    versions = {
+        each["version"]: Listed(each["version"], each["content_hash"], each["tombstoned"])
+        for each in detail.json["versions"]
+    }
     assert list(versions) == list(range(len(versions), 0, -1))
-    for version in versions.values():
+    for version in list(versions.values())[:newest]:
         _check_version(wire, name, version, versions)
-    _check_aliases(detail.json["aliases"], versions)
+    _check_aliases(detail.json["aliases"], versions.values())
     return versions
-
-
-def _listed(version: Mapping[str, Any]) -> Listed:
-    return Listed(version["version"], version["content_hash"], version["tombstoned"])
 
 
 def _check_version(wire: Wire, name: str, version: Listed, all_: Mapping[int, Listed]) -> None:
     answer = wire.ask("GET", f"/api/packages/{name}/versions/{version.number}/download")
-    if version.tombstoned:
-        assert answer.status == 410, answer
-        return
-    assert answer.status == 200, answer
-    assert f"sha256:{hashlib.sha256(answer.body).hexdigest()}" == version.content_hash
-    members = read_zip(answer.body)
-    manifest = tomllib.loads(members["package.toml"].decode())
-    assert manifest["package"]["version"] == version.number
-    _check_history(members["HISTORY.md"].decode(), version.number, all_)
+    assert answer.status == (410 if version.tombstoned else 200), answer
+    if not version.tombstoned:
+        assert f"sha256:{hashlib.sha256(answer.body).hexdigest()}" == version.content_hash
+        members = read_zip(answer.body)
+        manifest = tomllib.loads(members["package.toml"].decode())
+        assert manifest["package"]["version"] == version.number
+        _check_history(members["HISTORY.md"].decode(), version.number, all_)
 
 
 def _check_history(history: str, number: int, versions: Mapping[int, Listed]) -> None:
@@ -66,14 +63,11 @@ def _check_history(history: str, number: int, versions: Mapping[int, Listed]) ->
     assert entries[0]["hash"] is None
     for entry in entries[1:]:
         older = versions[int(entry["number"])]
-        if entry["tombstoned"]:
-            assert older.tombstoned
-        else:
-            assert entry["hash"] == older.content_hash
+        assert older.tombstoned if entry["tombstoned"] else entry["hash"] == older.content_hash
 
 
-def _check_aliases(aliases: list[Mapping[str, Any]], versions: Mapping[int, Listed]) -> None:
+def _check_aliases(aliases: list[Mapping[str, Any]], versions: Iterable[Listed]) -> None:
     targets = {each["name"]: each["version"] for each in aliases}
-    live = [each.number for each in versions.values() if not each.tombstoned]
+    live = [each.number for each in versions if not each.tombstoned]
     assert set(targets.values()) <= set(live)
     assert targets.get("latest") == max(live, default=None)

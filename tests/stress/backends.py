@@ -1,85 +1,58 @@
-"""Where hubs keep rows and bytes, and how a hunt looks at the bytes behind the hub's back."""
+"""Places for the rows and bytes of a hub, and access to the bytes behind the hub's back."""
 
 import os
 import shutil
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from tests.support.hub import Hub
 from tests.support.postgres import PostgreSQL, connected
 from tests.support.process import HubProcess
 from tests.support.s3 import S3Server
 
+PREFIX = "hub/"
 
-class Place(ABC):
-    """The rows and bytes of one hub, which lies below `folder`: lines of its ini file."""
+
+class Place:
+    """The rows and bytes of one hub.
+
+    `keep` remembers both, `bring_back` makes them again what they were; no hub may have them open.
+    """
 
     database: str
     blobs: str
-    environ: Mapping[str, str]
-    is_local: ClassVar[bool] = False
+    environ: Mapping[str, str] = {}
+    is_local = False
 
-    def process(self, folder: Path, **options: Any) -> HubProcess:
-        """A hub in a process of its own that keeps its rows and bytes here."""
-        own = {"database": self.database, "blobs": self.blobs} | options.pop("settings", {})
-        return HubProcess(folder, own, environ=self.environ, **options)
+    def process(
+        self, folder: Path, settings: Mapping[str, str] = {}, workers: int = 1
+    ) -> HubProcess:
+        """Return a hub in a process of its own that keeps its rows and bytes here."""
+        own = {"database": self.database, "blobs": self.blobs, **settings}
+        return HubProcess(folder, own, environ=self.environ, workers=workers)
 
     def hub(self, **settings: str) -> Hub:
-        """A hub in this process that keeps its rows and bytes here."""
+        """Return a hub in this process that keeps its rows and bytes here."""
         own = {"database": self.database, "blobs": self.blobs, "migrate_on_start": "true"}
-        own["security__failures_per_minute"] = "0"
-        own["security__key_failures_per_minute"] = "0"
-        lines = {key.replace("__", "."): text for key, text in (own | settings).items()}
-        return Hub({f"hubrepo.{key}": text for key, text in lines.items()})
+        own |= {"security.failures_per_minute": "0", "security.key_failures_per_minute": "0"}
+        own |= {key.replace("__", "."): text for key, text in settings.items()}
+        return Hub({f"hubrepo.{key}": text for key, text in own.items()})
 
-    @abstractmethod
-    def keep(self) -> None:
-        """Remember rows and bytes as they are. Nobody has them open."""
-
-    @abstractmethod
-    def bring_back(self) -> None:
-        """Make rows and bytes again what they were when they were kept. Nobody has them open."""
-
-    @abstractmethod
     def keys(self) -> list[str]:
-        """The keys of all bytes in the store, in their order; stages are none."""
-
-    @abstractmethod
-    def read(self, key: str) -> bytes:
-        """Bytes in the store."""
-
-    @abstractmethod
-    def write(self, key: str, data: bytes) -> None:
-        """Put bytes into the store, over those that are there."""
-
-    @abstractmethod
-    def remove(self, key: str) -> None:
-        """Remove bytes from the store."""
+        """Return the keys of all bytes in the store, sorted and without stages."""
+        return sorted(key for key in self.listed() if not key.startswith(".stage/"))
 
 
-class Backend(ABC):
-    """What makes places."""
-
-    @abstractmethod
-    def place(self, folder: Path) -> Place:
-        """A place that nobody has used; what of it is local lies below `folder`."""
-
-
-@dataclass
 class FolderAndFile(Place):
-    """A folder of bytes, and a file of rows."""
+    """A folder of bytes, and a file of SQLite."""
 
-    folder: Path
-    environ: Mapping[str, str] = field(default_factory=dict)
-    is_local: ClassVar[bool] = True
+    is_local = True
 
-    def __post_init__(self) -> None:
-        self.root = self.folder / "var" / "blobs"
-        self.blobs = f"osfs://{self.root}"
-        self.database = f"sqlite:///{self.folder}/var/hub.sqlite"
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.root = folder, folder / "var" / "blobs"
+        self.blobs, self.database = f"osfs://{self.root}", f"sqlite:///{folder}/var/hub.sqlite"
 
     def keep(self) -> None:
         shutil.copytree(self.folder / "var", self.folder / "kept")
@@ -88,10 +61,9 @@ class FolderAndFile(Place):
         shutil.rmtree(self.folder / "var")
         shutil.copytree(self.folder / "kept", self.folder / "var")
 
-    def keys(self) -> list[str]:
+    def listed(self) -> list[str]:
         files = (each for each in self.root.rglob("*") if each.is_file())
-        found = (each.relative_to(self.root).as_posix() for each in files)
-        return sorted(key for key in found if not key.startswith(".stage/"))
+        return [each.relative_to(self.root).as_posix() for each in files]
 
     def read(self, key: str) -> bytes:
         return (self.root / key).read_bytes()
@@ -104,19 +76,9 @@ class FolderAndFile(Place):
         (self.root / key).unlink()
 
 
-class DiskAndSQLite(Backend):
-    """What one machine has."""
-
-    def place(self, folder: Path) -> Place:
-        return FolderAndFile(folder)
-
-
-PREFIX = "hub/"
-
-
 @dataclass
 class BucketAndDatabase(Place):
-    """A bucket of a server of S3, and a database of a server of PostgreSQL."""
+    """A bucket of S3, and a database of PostgreSQL."""
 
     s3: S3Server
     server: PostgreSQL
@@ -125,7 +87,6 @@ class BucketAndDatabase(Place):
         self.bucket, self.database = self.s3.new_bucket(), self.server.fresh()
         self.blobs = self.s3.url(f"{self.bucket}/{PREFIX.rstrip('/')}")
         self.environ = {**self.s3.environ, "AWS_CONFIG_FILE": os.devnull}
-        self._kept: dict[str, bytes] = {}
 
     def keep(self) -> None:
         self._kept = {key: self.read(key) for key in self.keys()}
@@ -135,7 +96,7 @@ class BucketAndDatabase(Place):
         found = set(self.keys())
         for key in found - set(self._kept):
             self.remove(key)
-        # What is there may be cut or changed as well, but nothing that a hub does makes it so.
+        # A hub never changes bytes that are there.
         for key in set(self._kept) - found:
             self.write(key, self._kept[key])
         self.server.drop(self.database)
@@ -146,32 +107,20 @@ class BucketAndDatabase(Place):
         with connected(self.server.url("postgres")) as connection:
             connection.exec_driver_sql(f'CREATE DATABASE "{other}" TEMPLATE "{one}"')
 
-    def keys(self) -> list[str]:
-        return sorted(key for key in self._listed() if not key.startswith(".stage/"))
-
-    def _listed(self) -> Iterator[str]:
+    def listed(self) -> list[str]:
         pages = self.s3.client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self.bucket, Prefix=PREFIX):
-            yield from (each["Key"].removeprefix(PREFIX) for each in page.get("Contents", ()))
+        found = pages.paginate(Bucket=self.bucket, Prefix=PREFIX).search("Contents[].Key")
+        return [key.removeprefix(PREFIX) for key in found if key is not None]
+
+    def _call(self, operation: str, key: str, **more: Any) -> Any:
+        return getattr(self.s3.client, operation)(Bucket=self.bucket, Key=PREFIX + key, **more)
 
     def read(self, key: str) -> bytes:
-        found = self.s3.client.get_object(Bucket=self.bucket, Key=PREFIX + key)
-        data: bytes = found["Body"].read()
+        data: bytes = self._call("get_object", key)["Body"].read()
         return data
 
     def write(self, key: str, data: bytes) -> None:
-        self.s3.client.put_object(Bucket=self.bucket, Key=PREFIX + key, Body=data)
+        self._call("put_object", key, Body=data)
 
     def remove(self, key: str) -> None:
-        self.s3.client.delete_object(Bucket=self.bucket, Key=PREFIX + key)
-
-
-@dataclass
-class S3AndPostgreSQL(Backend):
-    """What many machines share."""
-
-    s3: S3Server
-    server: PostgreSQL
-
-    def place(self, folder: Path) -> Place:  # noqa: ARG002 - nothing of it is local
-        return BucketAndDatabase(self.s3, self.server)
+        self._call("delete_object", key)

@@ -1,4 +1,4 @@
-"""What `hubrepo check` says of a hub, called as an operator calls it."""
+"""The findings of `hubrepo check`, called as an operator calls it."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from tests.support.process import HubProcess
 
 
 def check(hub: HubProcess, *arguments: str) -> tuple[int, dict[str, str]]:
-    """What it ends with, and what it finds: kinds by subject."""
+    """Return its exit status, and the kinds of its findings by subject."""
     status, problem = 0, ""
     try:
         told = hub.command("check", "--json", *arguments)
@@ -21,6 +21,6 @@ def check(hub: HubProcess, *arguments: str) -> tuple[int, dict[str, str]]:
     return status, found
 
 
-def kinds(hub: HubProcess, *arguments: str) -> Counter[str]:
-    """How many it finds of each kind."""
-    return Counter(check(hub, *arguments)[1].values())
+def kinds(hub: HubProcess, *arguments: str) -> set[str]:
+    """Return the kinds of what it finds."""
+    return set(check(hub, *arguments)[1].values())

@@ -1,4 +1,4 @@
-"""Sites whose every file tells of which page and of which generation it is, and visits of them."""
+"""Sites whose every file names its page and generation, and visits of them."""
 
 import hashlib
 import random
@@ -26,31 +26,33 @@ class NotWhole(AssertionError):
 
 @dataclass(frozen=True)
 class Site:
-    """What is published at `path`: `files` of some KiB each, half of them deflated, then `large` ones.
+    """The site of the page at `path`: `files` of some KiB each, half of them deflated, then `large` ones.
 
-    Large ones are too large to be read at once, and do not deflate.
+    Large ones are too large to be read at once, and do not deflate. Sites with the same `label`, by
+    default the path, have the same archives.
     """
 
     path: str
     files: int = 12
     large: int = 1
+    label: str = ""
 
     @property
     def names(self) -> list[str]:
-        """Its files. Some lie where a page below this one would have its own."""
+        """The names of its files. Some lie where a page below this one would have its own."""
         folders = ("", "b/", "b/c/")
         small = (f"{folders[n % 3]}{n // 3:03}.txt" for n in range(self.files - 1))
         return ["index.html", *small, *(f"large-{number}.bin" for number in range(self.large))]
 
     def content(self, name: str, generation: int) -> bytes:
-        """A file: its first line tells the generation, and every other depends on it."""
-        line = f"{generation} {self.path} {name}\n"
+        """Return a file: its first line has the generation, and every other depends on it."""
+        line = f"{generation} {self.label or self.path} {name}\n"
         if not name.startswith("large-"):
             return (line * LINES).encode()
         return line.encode() + random.Random(line).randbytes(NOISE)
 
     def archive(self, generation: int) -> bytes:
-        """All files of one generation. The same generation is the same bytes."""
+        """Return all files of one generation. The same generation is the same bytes."""
         buffer = BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for number, name in enumerate(self.names):
@@ -60,11 +62,11 @@ class Site:
         return buffer.getvalue()
 
     def content_hash(self, generation: int) -> str:
-        """That of the archive."""
+        """Return the hash of the archive."""
         return _content_hash(self, generation)
 
     def generation(self, name: str, body: bytes) -> int:
-        """Of which generation a body is. Raises NotWhole unless all of it is."""
+        """Return the generation of a body. Raise NotWhole unless all of it is of that one."""
         words = body.partition(b"\n")[0].split()
         generation = int(words[0]) if words and words[0].isdigit() else 0
         if body != self.content(name, generation):
@@ -78,7 +80,7 @@ def _content_hash(site: Site, generation: int) -> str:
 
 
 def visit(wire: Wire, url: str, headers: Mapping[str, str] = IDENTITY) -> Answer:
-    """What a browser makes of an answer: its body is decoded."""
+    """Return an answer with its body decoded, as a browser does."""
     answer = wire.ask("GET", url, headers=headers)
     if "content-encoding" not in answer.headers:
         return answer
@@ -90,7 +92,7 @@ def visit(wire: Wire, url: str, headers: Mapping[str, str] = IDENTITY) -> Answer
 
 
 def check_site(wire: Wire, site: Site, generation: int, base: str = "/pages/acme") -> None:
-    """Every file of the page is there in both codings, whole and of that generation."""
+    """Check that every file of the page is there in both codings, whole and of that generation."""
     for name in site.names:
         for headers in CODINGS:
             answer = visit(wire, f"{base}/{site.path}/{name}", headers)
@@ -99,16 +101,16 @@ def check_site(wire: Wire, site: Site, generation: int, base: str = "/pages/acme
 
 
 def check_gone(wire: Wire, site: Site, base: str = "/pages/acme") -> None:
-    """No file of the page is there."""
+    """Check that no file of the page is there."""
     for name in ("", *site.names):
         assert wire.ask("GET", f"{base}/{site.path}/{name}").status == 404, (site.path, name)
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether one path lies above the other."""
+    """True if one path lies above the other."""
     return one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def overlaps(paths: Collection[str]) -> list[tuple[str, str]]:
-    """Paths of which one lies above the other."""
+    """Return the pairs of paths of which one lies above the other."""
     return [pair for pair in combinations(paths, 2) if overlap(*pair)]

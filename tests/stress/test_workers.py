@@ -5,7 +5,6 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,56 +15,32 @@ from tests.support.publishers import Publishers, until
 pytestmark = [pytest.mark.stress, pytest.mark.usefixtures("hangups_are_heard")]
 
 WORKERS = 3
-BLOWS = 20
-
-# The second one with bytes on S3.
-DATABASES = ["sqlite", "postgresql"]
-
-
-@pytest.fixture(params=DATABASES)
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, str]:
-    if request.param == "sqlite":
-        return {"database": f"sqlite:///{tmp_path}/hub.sqlite"}
-    server = request.getfixturevalue("s3")
-    return {
-        "database": request.getfixturevalue("postgresql").fresh(),
-        "blobs": server.url(server.new_bucket()),
-    }
 
 
 def kill_a_worker(hub: HubProcess, dice: random.Random) -> None:
     os.kill(dice.choice(hub.worker_pids), signal.SIGKILL)
 
 
-def kill_all_workers(hub: HubProcess, dice: random.Random) -> None:
-    for pid in hub.worker_pids:
-        os.kill(pid, signal.SIGKILL)
-
-
 def end_a_worker(hub: HubProcess, dice: random.Random) -> None:
     os.kill(dice.choice(hub.worker_pids), signal.SIGTERM)
 
 
-def replace_all(hub: HubProcess, dice: random.Random) -> None:
+def kill_all_workers(hub: HubProcess, _dice: random.Random) -> None:
+    for pid in hub.worker_pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+def replace_all(hub: HubProcess, _dice: random.Random) -> None:
     before = set(hub.worker_pids)
     os.kill(hub.pid, signal.SIGHUP)
-    # One after the other, each once its requests are answered and the next is up; others keep the machine busy.
+    # One after the other, each once its requests are answered and the next is up.
     until(lambda: not before & set(hub.worker_pids), 240)
 
 
-def kill_the_master(hub: HubProcess, dice: random.Random) -> None:
+def kill_the_master(hub: HubProcess, _dice: random.Random) -> None:
+    """Kill it, and start anew when orphaned workers have finished their requests and left the port."""
     hub.kill()
-    _start_when_free(hub)
-
-
-def restart(hub: HubProcess, dice: random.Random) -> None:
-    hub.stop()
-    hub.start()
-
-
-def _start_when_free(hub: HubProcess) -> None:
-    """Workers that were orphaned finish what they have begun before they leave the port."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while True:
         try:
             return hub.start()
@@ -74,27 +49,30 @@ def _start_when_free(hub: HubProcess) -> None:
                 raise
 
 
-Blow = Callable[[HubProcess, random.Random], None]
-RARE: tuple[Blow, ...] = (kill_all_workers, replace_all, kill_the_master, restart)
+def restart(hub: HubProcess, _dice: random.Random) -> None:
+    hub.stop()
+    hub.start()
 
 
-def test_whoever_is_killed_what_was_acknowledged_is_there(
-    settings: Mapping[str, str], tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+OFTEN = (kill_a_worker, end_a_worker)
+RARE = (kill_all_workers, replace_all, kill_the_master, restart)
+
+
+def test_what_was_acknowledged_survives_the_end_of_any_process(
+    backend, tmp_path: Path, budget, tell
 ) -> None:
-    dice, blows = random.Random(seed), Counter[str]()
-    with HubProcess(tmp_path, settings, workers=WORKERS) as hub:
+    dice, blows = random.Random(budget.seed), Counter[str]()
+    hub = backend(tmp_path).process(tmp_path, workers=WORKERS)
+    with hub:
         assert hub.key
         with Publishers(hub, "anvil", 6) as publishers:
-            for number in range(BLOWS):
+            for _ in range(max(2, budget.kills // 10)):
                 publishers.more(dice.randrange(1, 6))
                 time.sleep(dice.uniform(0, 0.03))
-                often = dice.choice([kill_a_worker, end_a_worker])
-                blow = RARE[number // 4 % len(RARE)] if number % 4 == 3 else often
+                blow = dice.choice(OFTEN if dice.random() < 0.7 else RARE)
                 blow(hub, dice)
                 blows[blow.__name__] += 1
                 until(lambda: len(hub.worker_pids) == WORKERS and hub.is_up(), 120)
         publishers.check()
-        told = ", ".join(f"{name} {count}" for name, count in blows.items())
-        with capsys.disabled():
-            print(f"{told}; {publishers.count} acknowledged, {publishers.cut_off} cut off")
+        tell(f"{dict(blows)}; {publishers.count} acknowledged, {publishers.cut_off} cut off")
         assert hub.command("gc", "--grace", "0", "--dry-run")

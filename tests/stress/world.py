@@ -1,30 +1,24 @@
-"""A small hub with something of everything in it, and what must be true of it whatever happened."""
+"""A small hub in this process with something of everything in it, and the clients that know its state."""
 
 import gc
 import hashlib
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import Check, Finding, adopt_orphans, hold, key_of, tidy
 from hubrepo.kernel.transfer import Backup
-from tests.stress.agreement import Listed, check_package
 from tests.stress.backends import FolderAndFile, Place
-from tests.stress.site import Site, check_site
-from tests.stress.uploaders import Shelf, checksum, shelf_of
+from tests.stress.clients import Access, Client, Owner, Packager, Uploader
+from tests.stress.site import Site
+from tests.stress.states import Step
 from tests.support.archives import package_zip
 from tests.support.hub import Hub
 from tests.support.process import Answer, Wire
-from tests.support.uploads import FORM, form
 
-PACKAGE, PRODUCT = "widget", "engine"
-DOCS, OLD = Site("docs", files=4, large=0), Site("old", files=3, large=0)
 # S3 tells the age of bytes in whole seconds.
 SOON = timedelta(seconds=2)
 
@@ -32,16 +26,17 @@ SOON = timedelta(seconds=2)
 class NoWire(Wire):
     """Requests to a hub in this process."""
 
-    def __init__(self, hub: Hub, key: str) -> None:
-        self._app = hub.app(HTTP_AUTHORIZATION=f"Api-Key {key}")
+    def __init__(self, hub: Hub, key: str, token: str = "") -> None:
+        token_ = {"HTTP_X_API_TOKEN": token} if token else {}
+        self._app = hub.app(HTTP_AUTHORIZATION=f"Api-Key {key}", **token_)
 
     def close(self) -> None:
-        """There is nothing to hang up."""
+        """Do nothing: there is no connection."""
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Call, and take all of the answer."""
+        """Send a request, and return its answer."""
         answer = self._app.request(
             path, method=method, body=body, headers=dict(headers or {}), status="*"
         )
@@ -49,103 +44,100 @@ class NoWire(Wire):
         return Answer(answer.status_int, named, answer.body)
 
 
-@dataclass(frozen=True)
-class State:
-    """What the hub shows: versions by number, what is live at DOCS, what is kept of it; PRODUCT; all hashes."""
+class NoAccess(Access):
+    """Access to a hub in this process."""
 
-    versions: Mapping[int, Listed]
-    live: int
-    kept: frozenset[int]
-    shelf: Shelf
-    hashes: frozenset[str] = frozenset()
+    def __init__(self, hub: Hub) -> None:
+        client = hub.organisation()
+        super().__init__(client.token(admin=True).key, client.token().key, client.slug)
+        self.key = client.key
 
-    @property
-    def essence(self) -> tuple[object, ...]:
-        """All but what is forgotten sooner or later."""
-        return (self.versions, self.live, self.shelf)
+    def wire(self, hub: Hub, token: str = "") -> NoWire:
+        return NoWire(hub, self.key, token or self.admin)
 
 
-@cache
-def archive_of(text: str) -> bytes:
-    """A package archive; the same bytes each time, though archives tell when they were made."""
-    return package_zip(PACKAGE, readme=text)
+def published(text: str) -> Step:
+    return Step("publish", content=package_zip("widget", readme=text))
+
+
+def uploaded(version: str) -> Step:
+    return Step("upload", version=version, content=f"bytes of {version}".encode())
+
+
+def page_published(generation: int) -> Step:
+    return Step("publish page", generation=generation)
 
 
 def found_in(hub: Hub, *, deep: bool = True) -> list[Finding]:
-    """All that a check finds."""
+    """Return all that a check finds."""
     registry = hub.registry
     checks = registry.checks.values()
     return list(Check(registry.database, registry.stores, checks, deep=deep).run())
 
 
-@dataclass
 class World:
-    """The hub, and what an observer finds in it."""
+    """The hub, and its clients. `bring_back` makes both what they were at first."""
 
-    place: Place
-    folder: Path
-    hub: Hub = field(init=False)
-    wire: NoWire = field(init=False)
-
-    def __post_init__(self) -> None:
-        # What is kept in memory would hide what is gone from the store.
-        self.hub = self.place.hub(pages__keep_publications="1", blobs_in_memory="0")
-        # The same every time, so that the same is done every time: archives tell when they were made.
+    def __init__(self, place: Place, folder: Path) -> None:
+        self.place, self.folder = place, folder
+        # Blobs kept in memory would hide those that are gone from the store.
+        self.hub = place.hub(pages__keep_publications="1", blobs_in_memory="0")
+        # One moment for all runs, so that each takes the same steps: archives have their times inside.
         moment = now()
         self.hub.registry.clock = lambda: moment
-        client = self.hub.organisation()
-        self.slug, self.guid = client.slug, self._guid(client.slug)
-        self.wire = NoWire(self.hub, client.key)
-        self.token, self.holder = client.token(admin=True), client.token()
-        self.backups, self._proved = self.folder / "backup", set[str]()
-        self._other_place = FolderAndFile(self.folder / "other")
+        self.access = NoAccess(self.hub)
+        self.packager = Packager("widget", self.access, 0)
+        self.owner = Owner(Site("docs", files=4, large=0), self.access, 0, keep=None)
+        self.uploader = Uploader("engine", self.access, 0)
+        self.clients: tuple[Client, ...] = (self.packager, self.owner, self.uploader)
+        self.backups, self._proved = folder / "backup", set[str]()
+        self._other_place = FolderAndFile(folder / "other")
         self._other = self._other_place.hub()
         self._fill()
-        self.hub.registry.afterwards.settle()
-        for each in (self.hub, self._other):
-            each.registry.database.close()
-        self.place.keep()
-        self._other_place.keep()
-        shutil.copytree(self.backups, self.folder / "kept backup")
+        self._states = [each.state for each in self.clients]
+        self.close()
+        self._other.registry.database.close()
+        for each in (place, self._other_place):
+            each.keep()
+        shutil.copytree(self.backups, folder / "kept backup")
 
     @property
     def watched(self) -> list[Path]:
-        """The folders where a fault may happen: with S3, what a backup does there is the same."""
+        """The folders where a fault may happen: with S3, a backup does the same there."""
         return [self.folder / "var", self.backups] if self.place.is_local else []
 
     def bring_back(self) -> None:
-        """Make the hub what it was at first."""
         self.close()
         self.place.bring_back()
         shutil.rmtree(self.backups)
         shutil.copytree(self.folder / "kept backup", self.backups)
-
-    def _guid(self, slug: str) -> str:
-        with self.hub.registry.database.read() as db:
-            guid: str = self.hub.accounts(db).organisation(slug).guid.hex
-            return guid
+        for client, state in zip(self.clients, self._states, strict=True):
+            client.state, client.pending, client.was_done = state, None, False
 
     def _fill(self) -> None:
-        """Versions and a tombstone, publications, bytes that were released, and what dead ones left."""
+        """Make versions and a tombstone, publications, released bytes, and leftovers of dead processes."""
         for number in (1, 2, 3):
-            assert self.publish(f"version {number}").status == 201
-        self.wire.ask_json("PUT", f"/api/packages/{PACKAGE}/aliases/stable", {"version": 2})
+            self.take(self.packager, published(f"version {number}"))
+        self.take(self.packager, Step("alias", number=2))
         self.back_up()
-        assert self.tombstone(1).status == 200
-        self.token.create(PRODUCT)
-        self.token.grant(PRODUCT, self.holder, "download")
+        self.take(self.packager, Step("tombstone", number=1))
+        self.take(self.uploader, Step("create"))
+        self.take(self.uploader, Step("grant", flags=frozenset({"download"})))
+        old = Owner(Site("old", files=3, large=0), self.access, 0)
         registry = self.hub.registry
-        with hold(registry.database, "what is released stays for a while"):
-            for site, generations in ((DOCS, (1, 2, 3)), (OLD, (1, 2))):
+        with hold(registry.database, "released bytes stay for a while"):
+            for owner, generations in ((self.owner, (1, 2, 3)), (old, (1, 2))):
                 for generation in generations:
-                    assert self.publish_page(site, generation).status == 201
-            for version in ("v1", "v2", "old"):
-                assert self.upload(version, f"bytes of {version}".encode()).status == 201
-            assert self.withdraw("old").status == 204
-        assert self.wire.ask("DELETE", f"/api/pages/{OLD.path}").status == 204
+                    self.take(owner, page_published(generation))
+            for version in ("v1", "v2", "v7"):
+                self.take(self.uploader, uploaded(version))
+            self.take(self.uploader, Step("withdraw", version="v7"))
+        self.take(old, Step("unpublish"))
         stage = registry.stores.main.stage()
         stage.write(b"bytes of a process that died before its commit")
-        registry.stores.main.promote(stage, key_of(self.guid, stage.digest))
+        with registry.database.read() as db:
+            guid = self.hub.accounts(db).organisation(self.access.slug).guid.hex
+        registry.stores.main.promote(stage, key_of(guid, stage.digest))
         stages = self.folder / "var" / "blobs" / ".stage"
         if stages.is_dir():
             (stages / "a-stage-of-a-process-that-died").write_bytes(b"half")
@@ -153,95 +145,59 @@ class World:
 
     def close(self) -> None:
         """Close whatever the hub has open; it opens what it needs anew."""
-        # An error that nobody holds any more may still hold a connection. What is left stays: to look
-        # through it for each close, and in each process that is forked, would take most of the time.
+        # An error that nobody holds any more may still hold a connection. Freezing what is left saves
+        # most of the time of the next collection, and of each forked process.
         gc.collect()
         gc.freeze()
         self.hub.registry.afterwards.settle()
         self.hub.registry.database.close()
 
-    def publish(self, text: str) -> Answer:
-        """Publish a version."""
-        return self.wire.publish(PACKAGE, archive_of(text))
+    def ask(self, client: Client, step: Step) -> Answer:
+        """Send a step, which stays pending."""
+        client.pending = step
+        with self.access.wire(self.hub) as wire:
+            return client.do(wire, step)
 
-    def publish_page(self, site: Site, generation: int) -> Answer:
-        """Publish a generation of a page."""
-        return self.wire.publish_page(site.archive(generation), path=site.path)
+    def take(self, client: Client, step: Step) -> None:
+        """Take a step, which must be acknowledged."""
+        answer = self.ask(client, step)
+        client.acknowledge(step, answer)
+        client.pending = None
 
-    def roll_back(self, number: int) -> Answer:
-        """Make a publication of DOCS live again."""
-        path = f"/api/pages/{DOCS.path}/rollback"
-        return self.wire.ask_json("POST", path, {"publication": number})
+    def check(self) -> None:
+        """Check that all clients find what they know."""
+        for each in self.clients:
+            each.check(self.hub, all_=True)
 
-    def tombstone(self, number: int) -> Answer:
-        """Remove the bytes of a version."""
-        path = f"/api/packages/{PACKAGE}/versions/{number}"
-        return self.wire.ask_json("DELETE", path, {"reason": "leaked"})
-
-    def manage(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
-        """A request with the admin token."""
-        return self.wire.ask(method, path, body, {"X-Api-Token": self.token.key, **headers})
-
-    def upload(self, version: str, content: bytes) -> Answer:
-        """Upload a version of PRODUCT."""
-        return self.manage("POST", "/product/upload", form(PRODUCT, version, content), **FORM)
-
-    def withdraw(self, version: str) -> Answer:
-        """Delete a version of PRODUCT."""
-        return self.manage("DELETE", f"/product/delete/{PRODUCT}/{version}")
-
-    def remove(self) -> Answer:
-        """Delete PRODUCT."""
-        return self.manage("DELETE", f"/product/delete/{PRODUCT}")
-
-    def prune(self) -> Answer:
-        """Remove the token that PRODUCT was granted to."""
-        return self.manage("DELETE", f"/prune/{self.holder.digest}")
-
-    def _observe_product(self) -> Shelf:
-        seen = shelf_of(self.manage("GET", f"/product/fetch/{PRODUCT}"), self.holder.digest)
-        for version, expected in (seen.versions or {}).items():
-            answer = self.manage("GET", f"/product/download/{PRODUCT}/{version}")
-            assert (answer.status, checksum(answer.body)) == (200, expected), answer
-        return seen
-
-    def observe(self) -> State:
-        """What is there, all of it whole and in agreement with itself."""
-        versions = check_package(self.wire, PACKAGE)
-        page = self.wire.ask("GET", f"/api/pages/{DOCS.path}").json
-        kept = self.wire.ask("GET", f"/api/pages/{DOCS.path}/publications").json
-        hashes = {each["publication"]: each["content_hash"] for each in kept}
-        generation = self._generation(hashes[page["publication"]])
-        check_site(self.wire, DOCS, generation, base=f"/pages/{self.slug}")
-        shelf = self._observe_product()
-        known = {each.content_hash for each in versions.values()} | set(hashes.values())
-        known |= set((shelf.versions or {}).values())
-        return State(versions, page["publication"], frozenset(hashes), shelf, frozenset(known))
-
-    @staticmethod
-    def _generation(content_hash: str) -> int:
-        known = {DOCS.content_hash(generation): generation for generation in range(1, 10)}
-        return known[content_hash.removeprefix("sha256:")]
+    def go_on(self) -> None:
+        """Take some more steps, whatever became of the pending ones."""
+        for each in self.clients:
+            each.pending, each.was_done = None, False
+        self.take(self.packager, published("another"))
+        self.take(self.owner, page_published(5))
+        if self.uploader.state.versions is None:
+            self.take(self.uploader, Step("create"))
+        self.take(self.uploader, uploaded("v6"))
 
     def start(self) -> None:
-        """What a start does with what the process before it left."""
+        """Do with what a dead process left what a start does."""
         self.close()
         tidy(self.hub.registry)
 
-    def collect(self) -> Any:
-        """What `hubrepo gc --grace 0` does."""
+    def collect(self) -> object:
+        """Do what `hubrepo gc --grace 0` does."""
         registry = self.hub.registry
         adopt_orphans(registry.database, registry.stores, now() + SOON)
         return tidy(registry, timedelta(0))
 
     def back_up(self) -> None:
-        """What `hubrepo backup` does, into the folder of an earlier one."""
+        """Do what `hubrepo backup` does, into the folder of an earlier one."""
         registry = self.hub.registry
         done = Backup(self.backups).make(registry.database, registry.stores)
         assert done.damaged == []
 
     def restore(self) -> None:
-        """The backup, be it the earlier one or the new one, makes a hub that is whole."""
+        """Check that the backup, be it the earlier or the new one, makes a hub that is whole."""
         if (content := self._backed_up()) in self._proved:
             return
         registry = self._other.registry
@@ -254,7 +210,7 @@ class World:
         self._proved.add(content)
 
     def _backed_up(self) -> str:
-        """A digest of all that a restore reads: what is the same makes the same hub."""
+        """Return a digest of all that a restore reads: equal backups make equal hubs."""
         rows, digest = Backup(self.backups).manifest().rows, hashlib.sha256()
         for part in (self.backups / "backup.json", *sorted(self.backups.rglob("*"))):
             name = part.relative_to(self.backups).as_posix()

@@ -1,4 +1,4 @@
-"""What a feature adds to the lists that all surfaces share: it lies beside its tests, and goes with them."""
+"""Additions of a feature to the lists of all surfaces. They lie beside its tests."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -9,7 +9,7 @@ import hubrepo
 
 
 def beside_tests(name: str) -> Iterator[ModuleType]:
-    """The module of that name beside the tests of each feature that has one."""
+    """Yield the module of that name beside the tests of each feature that has one."""
     for feature in hubrepo.FEATURES:
         module = f"{feature.replace('hubrepo', 'tests', 1)}.{name}"
         if find_spec(module) is not None:

@@ -1,6 +1,6 @@
-"""`hubrepo gc --grace 0`, again and again in one process, until it is told to end; then what it did.
+"""`hubrepo gc --grace 0`, again and again in one process, until SIGTERM.
 
-python collector.py INI
+python -m tests.support.collector INI
 """
 
 import signal
@@ -17,18 +17,19 @@ from hubrepo.kernel.blobs import adopt_orphans, tidy
 
 
 def main(ini: str) -> None:
-    """Collect until SIGTERM. Prints figures, `name=count;…`."""
-    over = threading.Event()
+    """Collect until SIGTERM, then print figures, `name=count;…`."""
+    over, done = threading.Event(), Counter[str]()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
-    registry, done = Command(ini).prepared(), Counter[str]()
-    while not over.is_set():
+    registry = Command(ini).prepared()
+    print("collecting", flush=True)
+    while not (over.is_set() and done["rounds"]):
         done["rounds"] += 1
         try:
             orphans = adopt_orphans(registry.database, registry.stores, now())
             done["adopted"] += orphans.adopted
             done.update(tidy(registry, timedelta(0)))
         except OperationalError:
-            # Others were writing for as long as anybody waits: the next round does it.
+            # Others were writing for too long: the next round does it.
             done["busy"] += 1
     print(";".join(f"{name}={count}" for name, count in done.items()))
 

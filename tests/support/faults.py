@@ -1,9 +1,8 @@
 """Faults at every step in which a hub meets the world outside its process.
 
-A step is a call of the operating system below watched folders, a statement or a COMMIT, a request to
-S3. `Faults` counts the steps of what is done within `watching`, and at the one that it is told of
-lets happen what its mode says, before the step or once it took effect: an error, or the end of the
-process. Steps are met where libraries meet the system, so nothing of the hub knows of them.
+A step is a call of the operating system below watched folders, a statement, a COMMIT, or a request to S3.
+`Faults` counts the steps within `watching`, and raises an error or ends the process at one of them,
+before or after its effect. Libraries are patched where they call the system; the hub is not.
 """
 
 import builtins
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import fs.osfs
 import pytest
@@ -32,12 +31,11 @@ try:
 except ModuleNotFoundError:  # pragma: no cover - a hub on disk and SQLite needs neither
     psycopg = None  # type: ignore[assignment]
 
-Result = TypeVar("Result")
 Act = Callable[[], Any]
 
 
 class Mode(Enum):
-    """What happens at a step."""
+    """A kind of fault."""
 
     FAILS = "fails"
     FAILS_AFTERWARDS = "fails once done"
@@ -47,16 +45,13 @@ class Mode(Enum):
 
     @property
     def is_deadly(self) -> bool:
-        """Whether the process ends."""
+        """True if the process ends."""
         return self in {Mode.DIES, Mode.DIES_AFTERWARDS}
 
 
 @dataclass
 class Step:
-    """A call, and what it is: `half` does it by half, `fail` and `vanish` raise what a failure raises.
-
-    `fail` is for one that may pass, `vanish` for one that lasts.
-    """
+    """A call. `half` does half of it; `fail` raises an error that passes, `vanish` one that lasts."""
 
     name: str
     act: Act
@@ -67,7 +62,7 @@ class Step:
 
 @dataclass
 class Faults:
-    """Steps of what is done within `watching`, and a fault at the one numbered `at`, from 1 on."""
+    """The steps within `watching`, and a fault at the one numbered `at`, from 1 on."""
 
     folders: Sequence[Path] = ()
     steps: list[str] = field(default_factory=list)
@@ -80,7 +75,7 @@ class Faults:
 
     @contextmanager
     def watching(self, at: int = 0, mode: Mode = Mode.FAILS) -> Iterator[None]:
-        """Count steps, and let the fault happen at step `at`; 0: at none."""
+        """Count steps, and inject the fault at step `at`; 0: at none."""
         self.steps, self.at, self.mode, self.was_hit = [], at, mode, False
         self._is_watching = True
         try:
@@ -89,7 +84,7 @@ class Faults:
             self._is_watching = False
 
     def hang_up(self) -> None:
-        """Close connections to S3: one that is shared with a forked process is of no use to either."""
+        """Close connections to S3, which cannot be shared with a forked process."""
         for each in self.sessions:
             each.close()
 
@@ -99,16 +94,12 @@ class Faults:
             return step.act()
         with self._lock:
             self.steps.append(step.name)
-            number = len(self.steps)
-            is_hit = number == self.at
+            is_hit = len(self.steps) == self.at
             self.was_hit |= is_hit
         if self.mode is Mode.STAYS_AWAY and self.was_hit:
             return step.vanish()
         if not is_hit:
             return step.act()
-        return self._happen(step)
-
-    def _happen(self, step: Step) -> Any:
         try:
             if self.mode in {Mode.FAILS_AFTERWARDS, Mode.DIES_AFTERWARDS}:
                 done = (step.half or step.act)()
@@ -120,7 +111,7 @@ class Faults:
         return step.fail()
 
     def watches(self, place: Any, folder: int | None = None) -> bool:
-        """Whether a path, or what a descriptor leads to, lies in a watched folder."""
+        """True if a path, or the file of a descriptor, lies in a watched folder."""
         if not self._is_watching:
             return False
         path = _where(place) if isinstance(place, int) else os.fsdecode(place)
@@ -133,13 +124,11 @@ def _where(descriptor: int) -> str:
     return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
-def _raise(error: BaseException) -> None:
-    raise error
-
-
 def _system_error(number: int) -> Act:
-    # Made anew each time: a traceback that grows with each raise would keep everything alive.
-    return lambda: _raise(OSError(number, os.strerror(number)))
+    def act() -> None:
+        raise OSError(number, os.strerror(number))
+
+    return act
 
 
 _BROKEN, _FULL = _system_error(errno.EIO), _system_error(errno.ENOSPC)
@@ -197,8 +186,7 @@ def _call(
     return called
 
 
-# By the names that `os` has for them: what they are called in tables, and whether a full disk
-# refuses them.
+# The steps of functions of `os`, and whether a full disk refuses them.
 _CALLS = {
     "fsync": ("fsync", True),
     "replace": ("rename", True),
@@ -225,18 +213,18 @@ def _statement(statement: str) -> str:
     return (str(statement).split() or ["ping"])[0].lower()
 
 
-def _sqlite_error(sentence: str, code: int, name: str) -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError(sentence)
-    error.sqlite_errorcode, error.sqlite_errorname = code, name
-    return error
+def _sqlite_error(sentence: str, code: int, name: str) -> Act:
+    def act() -> None:
+        error = sqlite3.OperationalError(sentence)
+        error.sqlite_errorcode, error.sqlite_errorname = code, name
+        raise error
+
+    return act
 
 
 def _watch_sqlite(faults: Faults, patch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
-        raise _sqlite_error("disk I/O error", sqlite3.SQLITE_IOERR, "SQLITE_IOERR")
-
-    def full() -> None:
-        raise _sqlite_error("database or disk is full", sqlite3.SQLITE_FULL, "SQLITE_FULL")
+    broken = _sqlite_error("disk I/O error", sqlite3.SQLITE_IOERR, "SQLITE_IOERR")
+    full = _sqlite_error("database or disk is full", sqlite3.SQLITE_FULL, "SQLITE_FULL")
 
     class Cursor(sqlite3.Cursor):
         def execute(self, statement: str, *values: Any) -> Any:
@@ -284,7 +272,7 @@ def _watch_postgresql(faults: Faults, patch: pytest.MonkeyPatch) -> None:
 
 
 class _Nothing(io.BytesIO):
-    """The body of an answer without one."""
+    """An empty body."""
 
     def stream(self) -> Iterator[bytes]:
         return iter(())
@@ -312,7 +300,7 @@ def _watch_s3(faults: Faults, patch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def faults_below(*folders: Path) -> Iterator[Faults]:
-    """Faults in databases, in S3, and in what is done to files below `folders`."""
+    """Patch databases, S3, and access to files below `folders`."""
     faults = Faults(folders)
     with pytest.MonkeyPatch.context() as patch:
         _watch_files(faults, patch)

@@ -1,7 +1,6 @@
-"""What an organisation keeps, as simply as it can be said: the measure of what the hub shows.
+"""A model of an organisation, as simple as possible, which the answers of a hub are compared with.
 
-Each act answers with the status that the hub must answer, and does to the model what the hub must do.
-Bytes are told by their digests, which is all that is known of them here.
+Each act returns the status that the hub must answer. Of bytes the model has only digests.
 """
 
 import hashlib
@@ -146,8 +145,7 @@ class Organisation:
     def may_publish(self, name: str, declared: Origin | None) -> int:
         if declared is None:
             return 201
-        ancestor = self.packages.get(declared[0])
-        is_there = ancestor is not None and ancestor.version(declared[1]) is not None
+        is_there = self.version(*declared) is not None
         return 201 if name not in self.packages and is_there and declared[0] != name else 400
 
     def publish(self, name: str, digest: str, size: int, origin: Origin | None) -> Version:
@@ -158,19 +156,16 @@ class Organisation:
         return version
 
     def version(self, name: str, number: int) -> Version | None:
-        package = self.packages.get(name)
-        return package.version(number) if package is not None else None
+        return self.packages.get(name, Package()).version(number)
 
     def at_alias(self, name: str, alias: str) -> Version | None:
-        package = self.packages.get(name)
-        return package.version(package.aliases.get(alias, 0)) if package is not None else None
+        package = self.packages.get(name, Package())
+        return package.version(package.aliases.get(alias, 0))
 
     def tombstone(self, name: str, number: int, reason: str) -> int:
         version = self.version(name, number)
-        if version is None:
-            return 404
-        if not version.is_live:
-            return 410
+        if version is None or not version.is_live:
+            return 404 if version is None else 410
         self.packages[name].tombstone(version, reason)
         return 200
 
@@ -186,10 +181,8 @@ class Organisation:
 
     def set_alias(self, name: str, alias: str, number: int) -> int:
         version = self.version(name, number)
-        if version is None:
-            return 404
-        if not version.is_live:
-            return 409
+        if version is None or not version.is_live:
+            return 404 if version is None else 409
         self.packages[name].aliases[alias] = number
         return 200
 
@@ -200,7 +193,7 @@ class Organisation:
         return 204
 
     def history(self, name: str) -> Iterator[tuple[int, bool]]:
-        """The number of every version that HISTORY.md tells of, in its order; and whether it is live."""
+        """Yield the number of each version in HISTORY.md, in its order, and True if it is live."""
         shown: set[str] = set()
         origin: Origin | None = (name, len(self.packages[name].versions))
         while origin is not None and origin[0] not in shown:
@@ -214,15 +207,14 @@ class Organisation:
     def live_pages(self) -> Mapping[str, Publication]:
         return {path: page.live for path, page in self.pages.items() if page.live is not None}
 
-    def overlaps(self, path: str) -> bool:
-        return any(
-            f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
-            for other in self.live_pages()
-            if other != path
-        )
-
     def is_free(self, path: str) -> bool:
-        return path in self.live_pages() or not self.overlaps(path)
+        """True if the page is live, or overlaps no live one."""
+        live = self.live_pages()
+        mine = f"{path}/"
+        others = (f"{other}/" for other in live)
+        return path in live or not any(
+            mine.startswith(each) or each.startswith(mine) for each in others
+        )
 
     def publish_page(self, path: str, digest: str, size: int, text: str, now: datetime) -> int:
         if not self.is_free(path):
@@ -235,14 +227,12 @@ class Organisation:
         return 201
 
     def publication(self, path: str, number: int) -> Publication | None:
-        return self.pages[path].kept.get(number) if path in self.pages else None
+        return self.pages.get(path, Page()).kept.get(number)
 
     def roll_back(self, path: str, number: int, now: datetime) -> int:
         publication = self.publication(path, number)
-        if publication is None:
-            return 404
-        if not self.is_free(path):
-            return 409
+        if publication is None or not self.is_free(path):
+            return 404 if publication is None else 409
         if publication.retired_at is not None:
             self._retire(self.pages[path], now)
             publication.retired_at = None
@@ -256,15 +246,13 @@ class Organisation:
 
     def forget(self, path: str, number: int) -> int:
         publication = self.publication(path, number)
-        if publication is None:
-            return 404
-        if publication.retired_at is None:
-            return 409
+        if publication is None or publication.retired_at is None:
+            return 404 if publication is None else 409
         del self.pages[path].kept[number]
         return 204
 
     def collect(self) -> None:
-        """What `hubrepo gc` lets go of."""
+        """Forget what `hubrepo gc` forgets."""
         for page in self.pages.values():
             self._forget_surplus(page)
 
@@ -299,15 +287,11 @@ class Organisation:
         return 204
 
     def accessible(self, token: Token) -> list[str]:
-        """The names of the products that a token has to do with."""
-        return sorted(
-            name
-            for name, product in self.products.items()
-            if token.is_admin or token.digest in product.grants
-        )
+        products = self.products.items()
+        return sorted(n for n, each in products if token.is_admin or token.digest in each.grants)
 
     def refusal(self, token: Token, name: str, *flags: str) -> int | None:
-        """Why a token may not do with a product what one of these flags allows; without any: see it."""
+        """Return the status if a token has none of these flags for a product; without flags: no grant."""
         if token.is_pruned:
             return 401
         if name not in self.products:
@@ -317,10 +301,8 @@ class Organisation:
         return None if token.is_admin or is_granted else 403
 
     def create_product(self, token: Token, name: str) -> int:
-        if token.is_pruned:
-            return 401
-        if name in self.products:
-            return 409
+        if token.is_pruned or name in self.products:
+            return 401 if token.is_pruned else 409
         self.products[name] = Product({token.digest: FLAGS})
         return 201
 
@@ -375,13 +357,12 @@ class Organisation:
         return 204
 
     def first_answer(self, key: str, now: datetime) -> FirstAnswer | None:
-        """What is still known to have been asked with an Idempotency-Key."""
+        """Return the first answer to an Idempotency-Key, while it is kept."""
         found = self.answers.get(key)
         return found if found is not None and found.at >= now - ANSWERS_KEPT else None
 
     @property
     def stored_bytes(self) -> int:
-        """The same bytes are kept once."""
         versions = (each for package in self.packages.values() for each in package.versions)
         kept = (each for page in self.pages.values() for each in page.kept.values())
         sizes = {each.digest: each.size for each in versions if each.is_live}

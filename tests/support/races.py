@@ -1,4 +1,4 @@
-"""What is begun at one moment, and whether it made the database choose a victim."""
+"""Acts begun at one moment, and the deadlocks between them."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def at_once(*acts: Callable[[], Result]) -> Sequence[Result]:
-    """What these return, begun at one moment in a thread each."""
+    """Begin these at one moment in a thread each, and return their results."""
     start = threading.Barrier(len(acts))
 
     def run(act: Callable[[], Result]) -> Result:
@@ -29,7 +29,7 @@ def at_once(*acts: Callable[[], Result]) -> Sequence[Result]:
 
 @contextmanager
 def deadlocks(hub: Hub) -> Iterator[list[str]]:
-    """The statements that were given up meanwhile for another's sake: a second try would hide them."""
+    """Collect the statements that were given up for another: a second try would hide them."""
     seen: list[str] = []
 
     def note(context: Any) -> None:
