@@ -155,9 +155,7 @@ class StoreContract:
         torn: list[int] = []
 
         def read() -> None:
-            torn.extend(
-                len(seen) for _ in range(25) if (seen := content_of(store, KEY)) != content
-            )
+            torn.extend(len(seen) for _ in range(25) if (seen := content_of(store, KEY)) != content)
 
         def write() -> None:
             for _ in range(12):

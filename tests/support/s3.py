@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -80,12 +81,23 @@ def credentials(server: S3Server) -> Iterator[None]:
         yield
 
 
+def requests_of(filesystem: Any) -> Counter[str]:
+    """Count the requests that a filesystem on S3 sends from now on, by their names."""
+    seen: Counter[str] = Counter()
+
+    def note(model: Any, **_: object) -> None:
+        seen[model.name] += 1
+
+    filesystem.bucket.client.meta.events.register("before-call.s3", note)
+    return seen
+
+
 @contextmanager
 def moto() -> Iterator[S3Server]:
     """moto's server, in a process of its own."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.support.moto_server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-W", "ignore", "-m", "tests.support.moto_server", str(port)],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
