@@ -15,22 +15,19 @@ from hubrepo.kernel.blobs.stores import MemoryStore
 from hubrepo.kernel.blobs.sweeping import LEAVING_LASTS
 from tests.support.archives import package_zip, page_zip
 from tests.support.contract import statements
-from tests.support.filled import EVERY_PLACE, findings, keys_of, make_hub
+from tests.support.filled import findings, keys_of
+from tests.support.hub import Hub
 from tests.support.publishers import until
+
+pytestmark = pytest.mark.backend
 
 TEXT = "the same again"
 # Made once, for an archive tells when it was made.
 ARCHIVE = page_zip("site", {"index.html": TEXT})
 
 
-@pytest.fixture(params=EVERY_PLACE)
-def hub(request, tmp_path):
-    return make_hub(request, tmp_path / "hub", *request.param)
-
-
-@pytest.fixture
-def acme(hub):
-    return hub.organisation()
+def fail(*_args, **_options):
+    raise StoreUnavailable
 
 
 def forget_site(acme):
@@ -89,40 +86,30 @@ def test_nobody_waits_for_a_store_that_removes_bytes(hub, acme, monkeypatch):
     assert findings(hub) == []
 
 
-def test_bytes_that_a_remote_store_may_still_remove_are_not_put_for_a_while(hub, acme, monkeypatch):
-    """A request to remove them may have been lost on the way, or may be carried out late."""
-    store = hub.registry.stores.main
+@pytest.mark.parametrize("is_remote", [True, False])
+def test_bytes_that_a_remote_store_may_still_remove_are_not_put_for_a_while(
+    hub, acme, monkeypatch, is_remote
+):
+    """A request to remove them may have been lost on the way, or may be carried out late; not by a disk."""
+    database, store = hub.registry.database, hub.registry.stores.main
     acme.upload("/api/pages", ARCHIVE)
-
-    def fail(_key):
-        raise StoreUnavailable
-
-    monkeypatch.setattr(type(store), "is_remote", True)
+    monkeypatch.setattr(type(store), "is_remote", is_remote)
     with monkeypatch.context() as patch:
         patch.setattr(store, "delete", fail)
         forget_site(acme)
-    acme.upload("/api/pages", ARCHIVE, status=503)
-    assert sweep(hub.registry.database, hub.registry.stores) == 0
-    with hub.registry.database.write() as db:
-        db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
+    if is_remote:
+        acme.upload("/api/pages", ARCHIVE, status=503)
+        assert sweep(database, hub.registry.stores) == 0
+        long_ago(database)
     acme.upload("/api/pages", ARCHIVE)
     assert acme.visit("site/").text == TEXT
     assert findings(hub) == []
 
 
-def test_a_disk_that_fails_keeps_nobody_waiting(request, tmp_path, monkeypatch):
-    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
-    acme, store = hub.organisation(), hub.registry.stores.main
-    acme.upload("/api/pages", ARCHIVE)
-
-    def fail(_key):
-        raise StoreUnavailable
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "delete", fail)
-        forget_site(acme)
-    acme.upload("/api/pages", ARCHIVE)
-    assert acme.visit("site/").text == TEXT
+def long_ago(database):
+    """Let the sweeps that mark blobs as leaving have begun long ago."""
+    with database.write() as db:
+        db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
 
 
 def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
@@ -143,59 +130,55 @@ def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
             sweep(database, stores)
     assert findings(hub) == []
     assert sweep(database, stores) == 0
-    with database.write() as db:
-        db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
+    long_ago(database)
     assert sweep(database, stores) == 1
     assert keys_of(hub) == []
 
 
-def release_many(hub, acme):
-    """Thirty pages that are forgotten, and their bytes there still; and a package to release."""
-    for number in range(30):
+RELEASED = 8
+
+
+def release_many(hub, acme, monkeypatch):
+    """Pages that are forgotten, and their bytes there still; and a package to release. Sweeps stop soon."""
+    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 3)
+    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
+    for number in range(RELEASED):
         acme.publish_page(f"page-{number}", {"index.html": str(number)})
     acme.publish("widget")
     with hold(hub.registry.database, "test"):
-        for number in range(30):
+        for number in range(RELEASED):
             acme.delete(f"/api/pages/page-{number}")
             acme.call("POST", f"/api/pages/page-{number}/publications/1/forget", status=204)
 
 
-def test_an_answer_does_not_wait_for_all_that_was_released_before(hub, acme, monkeypatch):
-    """It waits for some, and the rest goes on behind it."""
-    release_many(hub, acme)
+@pytest.fixture
+def go_on(hub):
+    """Set, it lets what is done after answers begin."""
     go_on = threading.Event()
     hub.registry.afterwards.call("wait", partial(go_on.wait, 30))
-    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
-    tombstone(acme)
-    assert 0 < len(keys_of(hub)) < 31
+    yield go_on
     go_on.set()
-    hub.registry.afterwards.settle()
-    assert keys_of(hub) == []
 
 
-def test_the_rest_of_a_sweep_lets_others_take_their_turn(hub, acme, monkeypatch):
-    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 5)
-    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
-    release_many(hub, acme)
+def test_an_answer_waits_for_some_of_what_was_released_and_the_rest_lets_others_take_their_turn(
+    hub, acme, monkeypatch, go_on
+):
+    release_many(hub, acme, monkeypatch)
     later, seen = hub.registry.afterwards, []
-    go_on = threading.Event()
-    later.call("wait", partial(go_on.wait, 30))
     tombstone(acme)
+    seen.append(len(keys_of(hub)))
     later.call("look", lambda: seen.append(len(keys_of(hub))))
     go_on.set()
     later.settle()
-    assert 0 < seen[0] < 31
+    assert RELEASED + 1 > seen[0] > seen[1] > 0
     assert keys_of(hub) == []
 
 
-def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(hub, acme, monkeypatch):
+def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(hub, acme, monkeypatch, go_on):
     """At once, not at the end of what it has begun; and nobody has to wait for what it leaves."""
-    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
-    release_many(hub, acme)
+    release_many(hub, acme, monkeypatch)
     later, store = hub.registry.afterwards, hub.registry.stores.main
     real, removed = store.delete, []
-    go_on = threading.Event()
-    later.call("wait", partial(go_on.wait, 30))
     tombstone(acme)
 
     def delete(key):
@@ -213,12 +196,11 @@ def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(hub, acme, monkeyp
 
 
 def test_a_start_removes_blobs_for_some_seconds_only(hub, acme, monkeypatch):
-    release_many(hub, acme)
+    release_many(hub, acme, monkeypatch)
     monkeypatch.setattr(hubrepo, "TIDYING", 0.0)
-    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 5)
     before = len(keys_of(hub))
     hubrepo.tidy_at_start(hub.registry)
-    assert before - len(keys_of(hub)) == 2 * 5
+    assert before - len(keys_of(hub)) == 2 * 3
     tidy(hub.registry)
     assert len(keys_of(hub)) == 1
 
@@ -240,15 +222,10 @@ def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
     assert findings(hub) == []
 
 
-def test_a_store_that_fails_keeps_nothing_in_another(request, tmp_path, monkeypatch):
-    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
+def test_a_store_that_fails_keeps_nothing_in_another(hub, acme, monkeypatch):
     hub.registry.stores.add("pages", MemoryStore(), "hubrepo.pages")
-    acme = hub.organisation()
     acme.publish("widget")
     acme.upload("/api/pages", ARCHIVE)
-
-    def fail(_key):
-        raise StoreUnavailable
 
     with hold(hub.registry.database, "test"):
         tombstone(acme)
@@ -258,12 +235,7 @@ def test_a_store_that_fails_keeps_nothing_in_another(request, tmp_path, monkeypa
     assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [])
 
 
-def test_a_start_serves_even_if_it_cannot_tidy(tmp_path, request, monkeypatch, caplog):
-    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
-
-    def fail(*_args, **_options):
-        raise StoreUnavailable
-
+def test_a_start_serves_even_if_it_cannot_tidy(hub, monkeypatch, caplog):
     monkeypatch.setattr(hub.registry.stores.main, "sweep_stages", fail)
     with pytest.raises(StoreUnavailable):
         tidy(hub.registry)
@@ -271,9 +243,10 @@ def test_a_start_serves_even_if_it_cannot_tidy(tmp_path, request, monkeypatch, c
     assert "could not tidy" in caplog.text
 
 
-def test_those_who_let_go_of_the_same_blobs_lock_them_in_one_order(request, tmp_path):
+@pytest.mark.long
+def test_those_who_let_go_of_the_same_blobs_lock_them_in_one_order(tmp_path, postgresql):
     """Whoever waits for the first has not got the second yet, also if it lies before the first."""
-    hub = make_hub(request, tmp_path / "hub", "memory", "postgresql")
+    hub = Hub.below(tmp_path / "hub", blobs="mem://", database=postgresql.fresh())
     acme, database = hub.organisation(), hub.registry.database
     for number in (1, 2):
         acme.publish("widget", package_zip("widget", text=str(number)))
@@ -294,6 +267,7 @@ def test_those_who_let_go_of_the_same_blobs_lock_them_in_one_order(request, tmp_
             until(lambda: _is_waited_for(hub))
             db.execute(select(Blob.id).where(Blob.id == second).with_for_update(nowait=True))
         waiting.result()
+    database.close()
 
 
 def _is_waited_for(hub):
