@@ -1,13 +1,12 @@
 """What a feature lets go of with time is let go of at start, and by `hubrepo gc`."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationConflictError
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 import hubrepo
 from hubrepo import cli
@@ -39,22 +38,9 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """When a feature of its own was called to tidy, and with what."""
-    calls = []
-
-    def act(database, moment, *, dry_run):
-        calls.append((database, moment, dry_run))
-        return 7
-
-    monkeypatch.setattr(hubrepo, "FEATURES", (*hubrepo.FEATURES, feature("crumbs", act)))
-    return calls
-
-
-@pytest.fixture
 def gc(settings, tmp_path):
     """`hubrepo gc`; its output."""
-    ini = Path(tmp_path, "hub.ini")
+    ini = tmp_path / "hub.ini"
     lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
     ini.write_text(f"[app:main]\nuse = egg:hubrepo\n{lines}")
 
@@ -66,29 +52,24 @@ def gc(settings, tmp_path):
     return run
 
 
-def test_it_is_done_at_start(settings, calls):
+def test_it_is_done_at_start_and_by_the_command_and_told(settings, gc, monkeypatch):
+    calls = []
+
+    def act(database, moment, *, dry_run):
+        calls.append((type(database), before <= moment <= now(), dry_run))
+        return 7
+
+    monkeypatch.setattr(hubrepo, "FEATURES", (*hubrepo.FEATURES, feature("crumbs", act)))
     before = now()
-    hubrepo.main({}, **settings)
-    ((database, moment, dry_run),) = calls
-    assert not dry_run
-    assert isinstance(database, Database)
-    assert before <= moment <= now()
-    database.close()
-
-
-def test_it_is_done_by_the_command_and_told(gc, calls):
+    hubrepo.main({}, **settings).registry.database.close()
     assert "7 crumbs removed" in gc()
-    assert len(calls) == 1
-
-
-def test_looking_first_does_nothing(gc, calls):
+    assert calls == [(Database, True, False)] * 2
     assert "7 crumbs would be removed" in gc("--dry-run")
-    ((_, _, dry_run),) = calls
-    assert dry_run
+    assert calls[2:] == [(Database, True, True)]
 
 
-def test_what_is_let_go_of_is_swept_at_once(tmp_path):
-    hub = Hub.below(tmp_path)
+@pytest.mark.backend
+def test_what_is_let_go_of_is_swept_at_once(hub):
     acme = hub.organisation()
     acme.publish_page("site", {"index.html": "one"})
 
@@ -113,30 +94,22 @@ def test_what_is_let_go_of_is_swept_at_once(tmp_path):
     done = tidy(hub.registry)
     assert (done["old publications"], done["released blobs"]) == (1, 0)
     with hub.registry.database.read() as db:
-        assert len(list(db.scalars(select(Blob)))) == 1
+        assert db.scalar(select(func.count(Blob.id))) == 1
     assert len(list(hub.registry.stores.main.list())) == 1
     assert acme.visit("site/").text == "two"
-    hub.registry.database.close()
 
 
-@pytest.mark.parametrize("way", ["start", "command"])
-def test_publications_that_were_kept_long_enough_go_with_their_bytes(settings, gc, way, tmp_path):
+def test_publications_that_were_kept_long_enough_go_with_their_bytes(settings, gc):
     hub = Hub(settings)
     acme = hub.organisation()
     for number in range(3):
         acme.publish_page("site", {"index.html": str(number)})
     # Kept for ninety days, unless the settings say otherwise.
-    ages = {1: 91, 2: 89}
     with hub.registry.database.write() as db:
-        for number, days in ages.items():
-            retired = now() - timedelta(days=days)
-            db.execute(
-                update(Publication).where(Publication.number == number).values(retired_at=retired)
-            )
-    if way == "start":
-        hubrepo.main({}, **settings).registry.database.close()
-    else:
-        assert "1 old publications removed" in gc()
+        for number, days in ((1, 91), (2, 89)):
+            which = update(Publication).where(Publication.number == number)
+            db.execute(which.values(retired_at=now() - timedelta(days=days)))
+    assert "1 old publications removed" in gc()
     kept = acme.get("/api/pages/site/publications").json
     assert [each["publication"] for each in kept] == [3, 2]
     assert len(list(hub.registry.stores.main.list())) == 2
