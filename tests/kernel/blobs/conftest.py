@@ -13,3 +13,13 @@ def hub(request, tmp_path):
     hub = Hub.below(folder, blobs=blobs)
     yield hub
     hub.registry.database.close()
+
+
+@pytest.fixture
+def database(hub):
+    return hub.registry.database
+
+
+@pytest.fixture
+def stores(hub):
+    return hub.registry.stores

@@ -24,16 +24,6 @@ def acme(hub):
     return client
 
 
-@pytest.fixture
-def database(hub):
-    return hub.registry.database
-
-
-@pytest.fixture
-def stores(hub):
-    return hub.registry.stores
-
-
 def holds(database):
     with database.read() as db:
         return db.scalar(select(func.count()).select_from(Hold))

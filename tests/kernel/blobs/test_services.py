@@ -30,16 +30,6 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def database(hub):
-    return hub.registry.database
-
-
-@pytest.fixture
-def stores(hub):
-    return hub.registry.stores
-
-
-@pytest.fixture
 def store(stores):
     return stores.main
 

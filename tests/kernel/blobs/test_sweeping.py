@@ -41,78 +41,56 @@ def tombstone(acme):
     acme.send_json("DELETE", "/api/packages/widget/versions/1", reason, status=200)
 
 
-def while_removing(hub, monkeypatch, act):
-    """Call `act` once, between a blob's leaving and the removal of its bytes."""
-    store = hub.registry.stores.main
-    real, called = store.delete, []
-
-    def delete(key):
-        if not called:
-            called.append(key)
-            act()
-        real(key)
-
-    monkeypatch.setattr(store, "delete", delete)
-    return called
-
-
-def test_bytes_that_come_while_the_same_are_being_removed_are_told_to_come_back(
-    hub, acme, monkeypatch
-):
-    acme.upload("/api/pages", ARCHIVE)
-    answers = []
-
-    def put_again():
-        answers.append(acme.upload("/api/pages", ARCHIVE, status=503))
-
-    called = while_removing(hub, monkeypatch, put_again)
-    forget_site(acme)
-    (answer,) = answers
-    assert called
-    assert answer.headers["Retry-After"] == "1"
-    assert "being removed" in answer.json["detail"]
-    acme.upload("/api/pages", ARCHIVE)
-    assert acme.visit("site/").text == TEXT
-    assert findings(hub) == []
-
-
-def test_nobody_waits_for_a_store_that_removes_bytes(hub, acme, monkeypatch):
-    """Not even on SQLite, where whoever writes holds off all others."""
-    acme.upload("/api/pages", ARCHIVE)
-    called = while_removing(hub, monkeypatch, lambda: acme.publish("widget"))
-    forget_site(acme)
-    assert called
-    assert acme.download("widget", 1)
-    assert findings(hub) == []
-
-
-@pytest.mark.parametrize("is_remote", [True, False])
-def test_bytes_that_a_remote_store_may_still_remove_are_not_put_for_a_while(
-    hub, acme, monkeypatch, is_remote
-):
-    """A request to remove them may have been lost on the way, or may be carried out late; not by a disk."""
-    database, store = hub.registry.database, hub.registry.stores.main
-    acme.upload("/api/pages", ARCHIVE)
-    monkeypatch.setattr(type(store), "is_remote", is_remote)
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "delete", fail)
-        forget_site(acme)
-    if is_remote:
-        acme.upload("/api/pages", ARCHIVE, status=503)
-        assert sweep(database, hub.registry.stores) == 0
-        long_ago(database)
-    acme.upload("/api/pages", ARCHIVE)
-    assert acme.visit("site/").text == TEXT
-    assert findings(hub) == []
-
-
 def long_ago(database):
     """Let the sweeps that mark blobs as leaving have begun long ago."""
     with database.write() as db:
         db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
 
 
-def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
+def test_while_a_store_removes_bytes_nobody_waits_and_the_same_are_told_to_come_back(
+    hub, acme, stores, monkeypatch
+):
+    """Not even on SQLite, where whoever writes holds off all others."""
+    acme.upload("/api/pages", ARCHIVE)
+    real, answers = stores.main.delete, []
+
+    def delete(key):
+        if not answers:
+            answers.append(acme.upload("/api/pages", ARCHIVE, status=503))
+            acme.publish("widget")
+        real(key)
+
+    monkeypatch.setattr(stores.main, "delete", delete)
+    forget_site(acme)
+    (answer,) = answers
+    assert answer.headers["Retry-After"] == "1"
+    assert "being removed" in answer.json["detail"]
+    acme.upload("/api/pages", ARCHIVE)
+    assert acme.visit("site/").text == TEXT
+    assert acme.download("widget", 1)
+    assert findings(hub) == []
+
+
+@pytest.mark.parametrize("is_remote", [True, False])
+def test_bytes_that_a_remote_store_may_still_remove_are_not_put_for_a_while(
+    hub, acme, database, stores, monkeypatch, is_remote
+):
+    """A request to remove them may have been lost on the way, or may be carried out late; not by a disk."""
+    acme.upload("/api/pages", ARCHIVE)
+    monkeypatch.setattr(type(stores.main), "is_remote", is_remote)
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.main, "delete", fail)
+        forget_site(acme)
+    if is_remote:
+        acme.upload("/api/pages", ARCHIVE, status=503)
+        assert sweep(database, stores) == 0
+        long_ago(database)
+    acme.upload("/api/pages", ARCHIVE)
+    assert acme.visit("site/").text == TEXT
+    assert findings(hub) == []
+
+
+def test_one_that_died_on_the_way_is_finished_later(hub, acme, database, stores, monkeypatch):
     acme.publish("widget")
 
     class Died(BaseException):
@@ -121,7 +99,6 @@ def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
     def die(_key):
         raise Died
 
-    database, stores = hub.registry.database, hub.registry.stores
     with hold(database, "test"):
         tombstone(acme)
     with monkeypatch.context() as patch:
@@ -138,14 +115,15 @@ def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
 RELEASED = 8
 
 
-def release_many(hub, acme, monkeypatch):
+@pytest.fixture
+def released(hub, acme, database, monkeypatch):
     """Pages that are forgotten, and their bytes there still; and a package to release. Sweeps stop soon."""
     monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 3)
     monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
     for number in range(RELEASED):
         acme.publish_page(f"page-{number}", {"index.html": str(number)})
     acme.publish("widget")
-    with hold(hub.registry.database, "test"):
+    with hold(database, "test"):
         for number in range(RELEASED):
             acme.delete(f"/api/pages/page-{number}")
             acme.call("POST", f"/api/pages/page-{number}/publications/1/forget", status=204)
@@ -160,13 +138,13 @@ def go_on(hub):
     go_on.set()
 
 
+@pytest.mark.usefixtures("released")
 def test_an_answer_waits_for_some_of_what_was_released_and_the_rest_lets_others_take_their_turn(
-    hub, acme, monkeypatch, go_on
+    hub, acme, go_on
 ):
-    release_many(hub, acme, monkeypatch)
-    later, seen = hub.registry.afterwards, []
+    later = hub.registry.afterwards
     tombstone(acme)
-    seen.append(len(keys_of(hub)))
+    seen = [len(keys_of(hub))]
     later.call("look", lambda: seen.append(len(keys_of(hub))))
     go_on.set()
     later.settle()
@@ -174,11 +152,12 @@ def test_an_answer_waits_for_some_of_what_was_released_and_the_rest_lets_others_
     assert keys_of(hub) == []
 
 
-def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(hub, acme, monkeypatch, go_on):
+@pytest.mark.usefixtures("released")
+def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(
+    hub, acme, database, stores, monkeypatch, go_on
+):
     """At once, not at the end of what it has begun; and nobody has to wait for what it leaves."""
-    release_many(hub, acme, monkeypatch)
-    later, store = hub.registry.afterwards, hub.registry.stores.main
-    real, removed = store.delete, []
+    later, removed, real = hub.registry.afterwards, [], stores.main.delete
     tombstone(acme)
 
     def delete(key):
@@ -186,23 +165,29 @@ def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(hub, acme, monkeyp
         removed.append(key)
         real(key)
 
-    monkeypatch.setattr(store, "delete", delete)
+    monkeypatch.setattr(stores.main, "delete", delete)
     go_on.set()
     later.settle()
     assert len(removed) == 1
     assert findings(hub) == []
-    left = len(keys_of(hub))
-    assert sweep(hub.registry.database, hub.registry.stores) == left > 0
+    assert sweep(database, stores) > 0
 
 
-def test_a_start_removes_blobs_for_some_seconds_only(hub, acme, monkeypatch):
-    release_many(hub, acme, monkeypatch)
+@pytest.mark.usefixtures("released")
+def test_a_start_removes_blobs_for_some_seconds_only_and_serves_even_if_it_cannot(
+    hub, monkeypatch, caplog
+):
     monkeypatch.setattr(hubrepo, "TIDYING", 0.0)
     before = len(keys_of(hub))
     hubrepo.tidy_at_start(hub.registry)
     assert before - len(keys_of(hub)) == 2 * 3
     tidy(hub.registry)
     assert len(keys_of(hub)) == 1
+    monkeypatch.setattr(hub.registry.stores.main, "sweep_stages", fail)
+    with pytest.raises(StoreUnavailable):
+        tidy(hub.registry)
+    hubrepo.tidy_at_start(hub.registry)
+    assert "could not tidy" in caplog.text
 
 
 def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
@@ -222,25 +207,16 @@ def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
     assert findings(hub) == []
 
 
-def test_a_store_that_fails_keeps_nothing_in_another(hub, acme, monkeypatch):
-    hub.registry.stores.add("pages", MemoryStore(), "hubrepo.pages")
+def test_a_store_that_fails_keeps_nothing_in_another(hub, acme, database, stores, monkeypatch):
+    stores.add("pages", MemoryStore(), "hubrepo.pages")
     acme.publish("widget")
     acme.upload("/api/pages", ARCHIVE)
-
-    with hold(hub.registry.database, "test"):
+    with hold(database, "test"):
         tombstone(acme)
         forget_site(acme)
-    monkeypatch.setattr(hub.registry.stores.main, "delete", fail)
-    assert sweep(hub.registry.database, hub.registry.stores) == 1
+    monkeypatch.setattr(stores.main, "delete", fail)
+    assert sweep(database, stores) == 1
     assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [])
-
-
-def test_a_start_serves_even_if_it_cannot_tidy(hub, monkeypatch, caplog):
-    monkeypatch.setattr(hub.registry.stores.main, "sweep_stages", fail)
-    with pytest.raises(StoreUnavailable):
-        tidy(hub.registry)
-    hubrepo.tidy_at_start(hub.registry)
-    assert "could not tidy" in caplog.text
 
 
 @pytest.mark.long
@@ -260,16 +236,15 @@ def test_those_who_let_go_of_the_same_blobs_lock_them_in_one_order(tmp_path, pos
         with database.write() as db:
             doom(db, [second, first], now())
 
+    def is_waited_for():
+        with database.read() as db:
+            return db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
     with ThreadPoolExecutor(1) as other:
         with database.write() as db:
             db.execute(select(Blob.id).where(Blob.id == first).with_for_update())
             waiting = other.submit(let_go)
-            until(lambda: _is_waited_for(hub))
+            until(is_waited_for)
             db.execute(select(Blob.id).where(Blob.id == second).with_for_update(nowait=True))
         waiting.result()
     database.close()
-
-
-def _is_waited_for(hub):
-    with hub.registry.database.read() as db:
-        return db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
