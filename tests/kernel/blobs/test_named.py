@@ -7,16 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from hubrepo.kernel.base import Misconfigured, now
-from hubrepo.kernel.blobs import (
-    Blob,
-    adopt_orphans,
-    copy_store,
-    doom,
-    hold,
-    key_of,
-    sweep,
-    tidy,
-)
+from hubrepo.kernel.blobs import Blob, adopt_orphans, copy_store, doom, hold, key_of, sweep, tidy
 from hubrepo.kernel.blobs.stores import StoreFull
 from tests.support.archives import make_zip, manifest
 from tests.support.filled import assert_readable, client_of, content, findings, keys_of, put
