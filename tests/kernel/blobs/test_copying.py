@@ -24,13 +24,8 @@ def target(tmp_path):
     return DiskStore(str(tmp_path / "target"))
 
 
-@pytest.fixture
-def blobs(source):
-    return filled(source)
-
-
 def filled(store):
-    """Twelve blobs of two organisations, by their keys."""
+    """Put twelve blobs of two organisations; return them by their keys."""
     rng = random.Random(3)
     found = {}
     for number in range(12):
@@ -39,6 +34,11 @@ def filled(store):
         put(store, key, content)
         found[key] = content
     return found
+
+
+@pytest.fixture
+def blobs(source):
+    return filled(source)
 
 
 def all_of(store):
@@ -66,27 +66,27 @@ def test_every_blob_is_copied_and_nothing_else(request, tmp_path, origin, goal):
     assert target.sweep_stages(FUTURE) == 0
 
 
-@pytest.mark.parametrize("fails_at", [0, 5, 11])
-def test_it_can_be_stopped_anywhere_and_begun_again(source, target, blobs, fails_at, monkeypatch):
-    real, calls = target.promote, []
+def test_it_can_be_stopped_anywhere_and_begun_again(source, tmp_path, blobs, monkeypatch):
+    for fails_at in (0, 5, 11):
+        target = DiskStore(str(tmp_path / str(fails_at)))
+        real, left = target.promote, iter(range(fails_at))
 
-    def promote(stage, key):
-        calls.append(key)
-        if len(calls) > fails_at:
-            raise StoreUnavailable
-        real(stage, key)
+        def promote(stage, key, real=real, left=left):
+            if next(left, None) is None:
+                raise StoreUnavailable
+            real(stage, key)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(target, "promote", promote)
-        with pytest.raises(StoreUnavailable):
-            copy_store(source, target)
-    there = all_of(target)
-    assert len(there) == fails_at
-    assert there.items() <= blobs.items()
-    done = copy_store(source, target)
-    assert (done.blobs, done.present) == (12 - fails_at, fails_at)
-    assert all_of(target) == blobs
-    assert target.sweep_stages(FUTURE) == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(target, "promote", promote)
+            with pytest.raises(StoreUnavailable):
+                copy_store(source, target)
+        there = all_of(target)
+        assert len(there) == fails_at
+        assert there.items() <= blobs.items()
+        done = copy_store(source, target)
+        assert (done.blobs, done.present) == (12 - fails_at, fails_at)
+        assert all_of(target) == blobs
+        assert target.sweep_stages(FUTURE) == 0
 
 
 def test_a_damaged_blob_is_named_and_neither_copied_nor_put_over_a_good_one(source, target, blobs):
@@ -112,13 +112,11 @@ def test_another_size_is_mended_at_once_and_the_same_size_by_reading(source, tar
 
 
 def test_a_blob_that_goes_meanwhile_is_nobodys_loss(source, target, blobs, monkeypatch):
-    key = min(blobs)
-    real = source.open
+    gone, real = min(blobs), source.open
 
-    def open_file(asked, *rest):
-        if asked == key:
-            source.delete(key)
-        return real(asked, *rest)
+    def open_file(key, *rest):
+        source.delete(gone)
+        return real(key, *rest)
 
     monkeypatch.setattr(source, "open", open_file)
     done = copy_store(source, target)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import hubrepo
 from hubrepo import cli
 from hubrepo.kernel.base import Misconfigured
-from hubrepo.kernel.blobs import DiskStore, StoreUnavailable, sweep
+from hubrepo.kernel.blobs import DiskStore, StoreUnavailable
 from tests.support.filled import s3_url
 from tests.support.hub import Hub
 
@@ -79,28 +79,23 @@ def test_memory_is_empty_at_every_start_and_a_hub_with_nothing_starts_anywhere(s
     start(dict(hub.settings))
 
 
-def test_what_was_released_may_be_gone(tmp_path):
-    hub = Hub.below(tmp_path, pages__keep_publications="0")
-    acme = hub.organisation()
-    acme.publish_page("site")
-    acme.delete("/api/pages/site", status=204)
-    registry = hub.registry
-    registry.afterwards.settle()
-    sweep(registry.database, registry.stores)
-    registry.stores.look_for_bytes(registry.database)
-    registry.database.close()
-
-
-def test_an_organisation_that_lost_its_bytes_stops_nobody_else(hub):
-    for _ in range(2):
-        hub.organisation().publish("widget")
-    stores, database = hub.registry.stores, hub.registry.database
-    one, other = stores.main.list()
-    stores.main.delete(one.key)
+def test_what_was_released_may_be_gone_and_one_organisation_that_lost_its_bytes_stops_nobody_else(
+    hub, database, stores
+):
+    clients = [hub.organisation() for _ in range(3)]
+    for acme in clients:
+        acme.publish("widget")
+    reason = {"reason": "leaked"}
+    for acme in clients[1:]:
+        stores.look_for_bytes(database)
+        stores.main.delete(next(stores.main.list()).key)
     stores.look_for_bytes(database)
-    stores.main.delete(other.key)
+    stores.main.delete(next(stores.main.list()).key)
     with pytest.raises(Misconfigured):
         stores.look_for_bytes(database)
+    for acme in clients:
+        acme.send_json("DELETE", "/api/packages/widget/versions/1", reason, status=200)
+    stores.look_for_bytes(database)
 
 
 def test_what_is_slow_at_that_moment_is_no_wrong_place(settings, monkeypatch):

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from types import SimpleNamespace
+from contextlib import suppress
 
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -36,46 +36,37 @@ BUSY.orig.sqlite_errorcode = sqlite3.SQLITE_BUSY
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = SimpleNamespace(time=0.0)
-
-    def sleep(seconds):
-        clock.time += seconds
-
+def tried(monkeypatch):
+    """Try something that fails so often; return how often it was called, and the seconds that passed."""
+    clock = [0.0]
     monkeypatch.setattr(parallel, "PATIENCE", 10.0)
-    monkeypatch.setattr(parallel, "monotonic", lambda: clock.time)
-    monkeypatch.setattr(parallel, "sleep", sleep)
-    return clock
+    monkeypatch.setattr(parallel, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(parallel, "sleep", lambda seconds: clock.append(clock.pop() + seconds))
+
+    def run(error, times):
+        calls = []
+
+        def act(thing):
+            calls.append(thing)
+            if len(calls) <= times:
+                raise error
+            return thing
+
+        clock[0] = 0.0
+        with suppress(type(error)):
+            assert list(in_parallel(act, ["thing"])) == ["thing"]
+        return len(calls), clock[0]
+
+    return run
 
 
-def failing(error, times):
-    """Return a function that fails so often, then works, and the list of its calls."""
-    calls = []
-
-    def act(thing):
-        calls.append(thing)
-        if len(calls) <= times:
-            raise error
-        return thing
-
-    return act, calls
-
-
-@pytest.mark.parametrize("error", [StoreUnavailable(), BUSY], ids=["store", "database"])
-def test_what_is_away_for_a_moment_is_tried_again_and_what_stays_away_ends_it(error, clock):
-    assert list(in_parallel(failing(error, 3)[0], ["thing"])) == ["thing"]
-    assert 0 < clock.time < 10
-    clock.time = 0.0
-    act, calls = failing(error, 100)
-    with pytest.raises(type(error)):
-        list(in_parallel(act, ["thing"]))
-    assert len(calls) > 3
-    assert clock.time <= 10
-
-
-@pytest.mark.parametrize("error", [ValueError(), ProgrammingError("", {}, Exception())])
-def test_a_defect_is_not_tried_again(error, clock):
-    act, calls = failing(error, 1)
-    with pytest.raises(type(error)):
-        list(in_parallel(act, ["thing"]))
-    assert (len(calls), clock.time) == (1, 0)
+def test_what_is_away_for_a_moment_is_tried_again_for_some_seconds_and_a_defect_is_not(tried):
+    for error in (StoreUnavailable(), BUSY):
+        calls, seconds = tried(error, 3)
+        assert calls == 4
+        assert 0 < seconds < 10
+        calls, seconds = tried(error, 100)
+        assert 4 < calls < 100
+        assert seconds <= 10
+    for error in (ValueError(), ProgrammingError("", {}, Exception())):
+        assert tried(error, 1) == (1, 0)

@@ -14,7 +14,6 @@ from hubrepo.features.pages.models import Publication
 from hubrepo.kernel.base import now
 from hubrepo.kernel.blobs import Blob, doom, tidy
 from hubrepo.kernel.db import Database
-from tests.support.hub import Hub
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -29,30 +28,16 @@ def feature(name, act):
     return include
 
 
-@pytest.fixture
-def settings(tmp_path):
-    """Those of a hub that is there already."""
-    hub = Hub.below(tmp_path)
-    hub.registry.database.close()
-    return dict(hub.settings)
+def gc(hub, tmp_path, *arguments):
+    """The output of `hubrepo gc`."""
+    lines = "".join(f"{key} = {value}\n" for key, value in hub.settings.items())
+    (tmp_path / "hub.ini").write_text(f"[app:main]\nuse = egg:hubrepo\n{lines}")
+    result = CliRunner().invoke(cli.main, ["-c", str(tmp_path / "hub.ini"), "gc", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
 
 
-@pytest.fixture
-def gc(settings, tmp_path):
-    """`hubrepo gc`; its output."""
-    ini = tmp_path / "hub.ini"
-    lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
-    ini.write_text(f"[app:main]\nuse = egg:hubrepo\n{lines}")
-
-    def run(*arguments):
-        result = CliRunner().invoke(cli.main, ["-c", str(ini), "gc", *arguments])
-        assert result.exit_code == 0, result.output
-        return result.output.splitlines()
-
-    return run
-
-
-def test_it_is_done_at_start_and_by_the_command_and_told(settings, gc, monkeypatch):
+def test_it_is_done_at_start_and_by_the_command_and_told(hub, tmp_path, monkeypatch):
     calls = []
 
     def act(database, moment, *, dry_run):
@@ -61,10 +46,10 @@ def test_it_is_done_at_start_and_by_the_command_and_told(settings, gc, monkeypat
 
     monkeypatch.setattr(hubrepo, "FEATURES", (*hubrepo.FEATURES, feature("crumbs", act)))
     before = now()
-    hubrepo.main({}, **settings).registry.database.close()
-    assert "7 crumbs removed" in gc()
+    hubrepo.main({}, **hub.settings).registry.database.close()
+    assert "7 crumbs removed" in gc(hub, tmp_path)
     assert calls == [(Database, True, False)] * 2
-    assert "7 crumbs would be removed" in gc("--dry-run")
+    assert "7 crumbs would be removed" in gc(hub, tmp_path, "--dry-run")
     assert calls[2:] == [(Database, True, True)]
 
 
@@ -99,8 +84,7 @@ def test_what_is_let_go_of_is_swept_at_once(hub):
     assert acme.visit("site/").text == "two"
 
 
-def test_publications_that_were_kept_long_enough_go_with_their_bytes(settings, gc):
-    hub = Hub(settings)
+def test_publications_that_were_kept_long_enough_go_with_their_bytes(hub, tmp_path):
     acme = hub.organisation()
     for number in range(3):
         acme.publish_page("site", {"index.html": str(number)})
@@ -109,16 +93,15 @@ def test_publications_that_were_kept_long_enough_go_with_their_bytes(settings, g
         for number, days in ((1, 91), (2, 89)):
             which = update(Publication).where(Publication.number == number)
             db.execute(which.values(retired_at=now() - timedelta(days=days)))
-    assert "1 old publications removed" in gc()
+    assert "1 old publications removed" in gc(hub, tmp_path)
     kept = acme.get("/api/pages/site/publications").json
     assert [each["publication"] for each in kept] == [3, 2]
     assert len(list(hub.registry.stores.main.list())) == 2
     assert acme.visit("site/").text == "2"
-    hub.registry.database.close()
 
 
-def test_two_claims_to_one_name_fail_at_boot(settings):
-    config = Configurator(settings=settings)
+def test_two_claims_to_one_name_fail_at_boot(hub):
+    config = Configurator(settings=hub.settings)
     config.include("hubrepo.kernel")
     for _ in range(2):
         config.include(feature("crumbs", lambda *_: 0))

@@ -51,10 +51,7 @@ def test_waitress_reads_it_as_it_reads_a_file_in_memory(pieces, steps, size):
 
 def test_before_what_was_read_last_there_is_no_way_back():
     file = one_way([b"0123456789"])
-    file.read(4)
-    file.read(2)
-    file.seek(4)
-    assert file.read(2) == b"45"
+    assert (file.read(4), file.read(2), file.seek(4), file.read(2)) == (b"0123", b"45", 4, b"45")
     for place in (0, 3):
         file.seek(place)
         with pytest.raises(io.UnsupportedOperation):
@@ -66,10 +63,9 @@ def test_before_what_was_read_last_there_is_no_way_back():
 def test_an_end_that_comes_early_is_an_error_and_not_a_short_answer():
     file = one_way([b"abc"], size=5)
     assert file.read(3) == b"abc"
-    with pytest.raises(EOFError):
-        file.read(1)
-    with pytest.raises(EOFError):
-        list(pieces_of(io.BytesIO(b"abc"), 4))
+    for read in (lambda: file.read(1), lambda: list(pieces_of(io.BytesIO(b"abc"), 4))):
+        with pytest.raises(EOFError):
+            read()
 
 
 def test_what_lies_below_is_closed_once_and_also_when_nobody_reads_to_the_end():
@@ -77,7 +73,6 @@ def test_what_lies_below_is_closed_once_and_also_when_nobody_reads_to_the_end():
     file = one_way([b"abc"], close=lambda: closed.append(1))
     ReadOnlyFileBasedBuffer(file).close()
     file.close()
-    del file
     with one_way([b"abc", b"def"], close=lambda: closed.append(2)) as file:
         file.read(1)
     assert closed == [1, 2]
