@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -80,19 +81,25 @@ def credentials(server: S3Server) -> Iterator[None]:
         yield
 
 
+def requests_of(filesystem: Any) -> Counter[str]:
+    """Count the requests that a filesystem on S3 sends from now on, by their names."""
+    seen: Counter[str] = Counter()
+
+    def note(model: Any, **_: object) -> None:
+        seen[model.name] += 1
+
+    filesystem.bucket.client.meta.events.register("before-call.s3", note)
+    return seen
+
+
 @contextmanager
 def moto() -> Iterator[S3Server]:
     """moto's server, in a process of its own."""
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.support.moto_server", "-H", "127.0.0.1", "-p", str(port)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        _wait_for(port, [process])
+    command = (sys.executable, "-W", "ignore", "-m", "tests.support.moto_server", str(port))
+    with ExitStack() as daemons:
+        _wait_for(port, [_begin(daemons, command)])
         yield S3Server(f"http://127.0.0.1:{port}")
-    finally:
-        _end([process])
 
 
 def ceph_is_missing() -> str | None:
@@ -104,24 +111,18 @@ def ceph_is_missing() -> str | None:
 @contextmanager
 def ceph(folder: Path) -> Iterator[S3Server]:
     """Ceph's RADOS gateway with one monitor and one disk, all below `folder`, by whoever calls."""
-    cluster = _started(folder, tries=3)
-    try:
-        yield S3Server(f"http://127.0.0.1:{cluster.port}")
-    finally:
-        _end(reversed(cluster.daemons))
-
-
-def _started(folder: Path, *, tries: int) -> "_Ceph":
-    """A cluster that serves. A disk now and then ends as it begins: the monitor takes it for another's."""
-    cluster = _Ceph(folder / str(tries), monitor_port=free_port(), port=free_port())
-    try:
-        cluster.start()
-    except BaseException as error:
-        _end(reversed(cluster.daemons))
-        if tries == 1 or not isinstance(error, RuntimeError):
-            raise
-        return _started(folder, tries=tries - 1)
-    return cluster
+    with ExitStack() as daemons:
+        for again in (True, True, False):
+            # A disk now and then ends as it begins: the monitor takes it for another's.
+            try:
+                port = _start_ceph(folder / str(free_port()), daemons)
+            except RuntimeError:
+                if not again:
+                    raise
+                daemons.close()
+            else:
+                yield S3Server(f"http://127.0.0.1:{port}")
+                return
 
 
 _CEPH = """[global]
@@ -158,61 +159,52 @@ rgw dns name = 127.0.0.1
 """
 
 
-@dataclass
-class _Ceph:
-    folder: Path
-    monitor_port: int
-    port: int
-    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+def _start_ceph(folder: Path, daemons: ExitStack) -> int:
+    """Start a monitor, a disk and a gateway, and make a user, in about fifteen seconds; return the port."""
+    fsid, osd = "11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555"
+    monitor, port = free_port(), free_port()
+    for name in ("mon", "osd", "rgw"):
+        (folder / name).mkdir(parents=True)
+    (folder / "keyring").touch()
+    configuration = _CEPH.format(fsid=fsid, folder=folder, monitor_port=monitor, port=port)
+    (folder / "ceph.conf").write_text(configuration)
+    environ = {**os.environ, "CEPH_CONF": str(folder / "ceph.conf")}
+    servers: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> None:
-        """Monitor, disk, gateway, and a user: about fifteen seconds."""
-        fsid = "11111111-2222-3333-4444-555555555555"
-        osd = "22222222-2222-3333-4444-555555555555"
-        for name in ("mon", "osd", "rgw"):
-            (self.folder / name).mkdir(parents=True)
-        (self.folder / "keyring").touch()
-        (self.folder / "ceph.conf").write_text(
-            _CEPH.format(
-                fsid=fsid, folder=self.folder, monitor_port=self.monitor_port, port=self.port
-            )
-        )
-        monmap = str(self.folder / "monmap")
-        address = f"[v1:127.0.0.1:{self.monitor_port}]"
-        self._run("monmaptool", "--create", "--addv", "a", address, "--fsid", fsid, monmap)
-        self._run("ceph-mon", "-i", "a", "--mkfs", "--monmap", monmap)
-        self._begin("ceph-mon", "-i", "a", "-f")
-        self._run("ceph", "--connect-timeout", "30", "osd", "new", osd)
-        self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
-        self._begin("ceph-osd", "-i", "0", "-f")
-        self._begin("radosgw", "-n", "client.rgw.a", "-f")
-        _wait_for(self.port, self.daemons)
-        self._run(
-            "radosgw-admin", "-n", "client.rgw.a", "user", "create", "--uid=hub",
-            "--display-name=hub", f"--access-key={KEY}", f"--secret-key={SECRET}",
-        )  # fmt: skip
-
-    @property
-    def _environ(self) -> dict[str, str]:
-        return {**os.environ, "CEPH_CONF": str(self.folder / "ceph.conf")}
-
-    def _run(self, *command: str) -> None:
+    def run(command: str) -> None:
         done = subprocess.run(
-            command, env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            command.split(), env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=_PATIENCE, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+            raise RuntimeError(f"{command}: {done.stderr[-2000:]}")
 
-    def _begin(self, *command: str) -> None:
+    def begin(command: str) -> None:
         # Should the tests be killed, so is it.
-        command = ("setpriv", "--pdeathsig", "KILL", *command)
-        with (self.folder / "daemons.log").open("ab") as output:
-            self.daemons.append(
-                subprocess.Popen(
-                    command, env=self._environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-                )
-            )  # fmt: skip
+        killed = ("setpriv", "--pdeathsig", "KILL", *command.split())
+        servers.append(_begin(daemons, killed, environ))
+
+    run(f"monmaptool --create --addv a [v1:127.0.0.1:{monitor}] --fsid {fsid} {folder}/monmap")
+    run(f"ceph-mon -i a --mkfs --monmap {folder}/monmap")
+    begin("ceph-mon -i a -f")
+    run(f"ceph --connect-timeout 30 osd new {osd}")
+    run(f"ceph-osd -i 0 --mkfs --osd-uuid {osd}")
+    begin("ceph-osd -i 0 -f")
+    begin("radosgw -n client.rgw.a -f")
+    _wait_for(port, servers)
+    user = f"--uid=hub --display-name=hub --access-key={KEY} --secret-key={SECRET}"
+    run(f"radosgw-admin -n client.rgw.a user create {user}")
+    return port
+
+
+def _begin(
+    daemons: ExitStack, command: Sequence[str], environ: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process that ends with the stack."""
+    null = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=environ, stdin=null, stdout=null, stderr=null)
+    daemons.callback(_end, process)
+    return process
 
 
 def _wait_for(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
@@ -226,14 +218,13 @@ def _wait_for(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
         time.sleep(0.02)
 
 
-def _end(processes: Any) -> None:
-    for each in processes:
-        each.terminate()
-        try:
-            each.wait(10)
-        except subprocess.TimeoutExpired:
-            each.kill()
-            each.wait()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 DROP = 2048

@@ -8,15 +8,11 @@ from hubrepo.kernel.blobs import OutOfOrder, ascending
 from hubrepo.kernel.blobs.stores import Stored
 
 
-def things(*keys):
-    return [Stored(key, 1, datetime(2026, 1, 1, tzinfo=UTC)) for key in keys]
+def test_what_is_not_in_order_is_an_error():
+    def things(*keys):
+        return [Stored(key, 1, datetime(2026, 1, 1, tzinfo=UTC)) for key in keys]
 
-
-def test_what_is_in_order_stays_what_it_is():
     assert list(ascending("they", things("0", "a", "aa", "b"))) == things("0", "a", "aa", "b")
-
-
-@pytest.mark.parametrize("keys", [("b", "aa"), ("a", "a")])
-def test_what_is_not_is_an_error(keys):
-    with pytest.raises(OutOfOrder, match="they are not in the order of keys"):
-        list(ascending("they", things(*keys)))
+    for keys in (("b", "aa"), ("a", "a")):
+        with pytest.raises(OutOfOrder, match="they are not in the order of keys"):
+            list(ascending("they", things(*keys)))

@@ -6,23 +6,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from hubrepo.features.pages.models import Publication
-from hubrepo.kernel.accounts import Organisation
 from hubrepo.kernel.base import Misconfigured, now
-from hubrepo.kernel.blobs import (
-    Blob,
-    adopt_orphans,
-    copy_store,
-    doom,
-    hold,
-    key_of,
-    sweep,
-    tidy,
-)
+from hubrepo.kernel.blobs import Blob, adopt_orphans, copy_store, doom, hold, key_of, sweep, tidy
 from hubrepo.kernel.blobs.stores import StoreFull
 from tests.support.archives import make_zip, manifest
 from tests.support.filled import assert_readable, client_of, content, findings, keys_of, put
 from tests.support.hub import Hub
+
+pytestmark = pytest.mark.backend
 
 
 @pytest.fixture
@@ -52,60 +43,58 @@ def collect(hub):
     return found.adopted
 
 
-def test_pages_go_there_and_packages_do_not(open_hub, pages):
+def test_a_page_lies_in_the_store_of_pages_is_forgotten_there_and_so_are_orphans(open_hub, pages):
     hub = open_hub(pages=pages)
     acme = hub.organisation()
     acme.publish("widget")
-    acme.publish_page("site")
-    assert (len(keys_of(hub)), len(keys_of(hub, "pages"))) == (1, 1)
+    for number in range(2):
+        acme.publish_page("site", {"index.html": str(number)})
+    assert (len(keys_of(hub)), len(keys_of(hub, "pages"))) == (1, 2)
     assert assert_readable(hub, acme) == 2
+    acme.call("POST", "/api/pages/site/publications/1/forget", status=204)
+    (kept,) = keys_of(hub, "pages")
     assert findings(hub) == []
+    key = key_of(kept.partition("/")[0], hashlib.sha256(b"orphan").hexdigest())
+    put(hub, key, b"orphan", "pages")
+    assert {(each.kind, each.subject) for each in findings(hub)} == {("unknown", key)}
+    assert collect(hub) == 1
+    assert findings(hub) == []
+    assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [kept])
 
 
-def test_old_pages_stay_readable_when_they_get_a_store(open_hub, pages):
-    before = open_hub()
-    acme = before.organisation()
+def test_pages_stay_readable_when_they_get_a_store_and_when_they_lose_it(open_hub, pages):
+    hub = open_hub()
+    acme = hub.organisation()
+    acme.publish("widget")
     acme.publish_page("old", {"index.html": "old"})
     hub = open_hub(pages=pages)
     acme = client_of(hub, acme)
     assert acme.visit("old/").text == "old"
     acme.publish_page("new", {"index.html": "new"})
-    assert acme.visit("new/").text == "new"
-    assert (len(keys_of(hub)), len(keys_of(hub, "pages"))) == (1, 1)
+    assert (len(keys_of(hub)), len(keys_of(hub, "pages"))) == (2, 1)
     assert findings(hub) == []
     assert collect(hub) == 0
-
-
-def test_without_it_again_everything_is_readable_once_it_was_copied(open_hub, pages):
-    hub = open_hub(pages=pages)
-    acme = hub.organisation()
-    acme.publish("widget")
-    acme.publish_page("site")
     copy_store(hub.registry.stores["pages"], hub.registry.stores.main)
     hub = open_hub()
     acme = client_of(hub, acme)
-    assert assert_readable(hub, acme) == 2
+    assert assert_readable(hub, acme) == 3
     assert findings(hub) == []
-    acme.publish_page("site", {"index.html": "next"})
+    acme.publish_page("new", {"index.html": "next"})
     assert collect(hub) == 0
-    assert assert_readable(hub, acme) == 2
+    assert assert_readable(hub, acme) == 3
 
 
-@pytest.mark.parametrize("way", ["the same", "another name", "a link"])
-def test_one_place_is_not_taken_for_two(open_hub, tmp_path, way):
-    (tmp_path / "blobs").mkdir()
+def test_one_place_is_not_taken_for_two_and_a_wrong_one_is_named_by_its_line(open_hub, tmp_path):
+    for folder in ("blobs", "x"):
+        (tmp_path / folder).mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "blobs")
-    place = {"the same": "blobs", "another name": "./x/../blobs", "a link": "link"}[way]
-    (tmp_path / "x").mkdir()
-    with pytest.raises(Misconfigured, match="is the same place as"):
-        open_hub(pages=f"osfs://{tmp_path}/{place}")
-    assert [each.name for each in (tmp_path / "blobs").iterdir()] == [".stage"]
-
-
-def test_a_place_that_cannot_be_written_is_named_by_its_line(open_hub, tmp_path):
     (tmp_path / "file").write_text("")
+    for place in ("blobs", "./x/../blobs", "link"):
+        with pytest.raises(Misconfigured, match="is the same place as"):
+            open_hub(pages=f"osfs://{tmp_path}/{place}")
     with pytest.raises(Misconfigured, match=r"hubrepo\.pages: .* cannot be written"):
         open_hub(pages=f"osfs://{tmp_path}/file")
+    assert [each.name for each in (tmp_path / "blobs").iterdir()] == [".stage"]
 
 
 def archive_of_both(acme) -> bytes:
@@ -117,6 +106,11 @@ def archive_of_both(acme) -> bytes:
     }
     acme.publish("both", make_zip(members))
     return acme.download("both", 1)
+
+
+def tombstone(acme):
+    reason = {"reason": "leaked"}
+    acme.send_json("DELETE", "/api/packages/both/versions/1", reason, status=200)
 
 
 class TestTheSameBytesInBoth:
@@ -138,14 +132,9 @@ class TestTheSameBytesInBoth:
         return archive
 
     @pytest.mark.usefixtures("archive")
-    def test_are_one_blob_in_the_main_store(self, hub):
+    def test_are_one_blob_in_the_main_store_that_outlives_the_version(self, hub, acme):
         assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [])
-        assert findings(hub) == []
-
-    @pytest.mark.usefixtures("archive")
-    def test_outlive_the_version(self, hub, acme):
-        reason = {"reason": "leaked"}
-        acme.send_json("DELETE", "/api/packages/both/versions/1", reason, status=200)
+        tombstone(acme)
         assert collect(hub) == 0
         assert acme.visit("both/").text == "both"
         assert findings(hub) == []
@@ -160,27 +149,20 @@ class TestTheSameBytesInBoth:
     def test_that_were_a_page_first_move_to_the_main_store(self, hub, acme):
         """At the level of rows: no package has the very bytes of a page that was there before."""
         acme.publish_page("site", {"index.html": "site"})
-        with hub.registry.database.read() as db:
-            blob = db.scalars(select(Blob)).one()
-            key = key_of(
-                db.scalar(select(Organisation.guid).where(Organisation.slug == acme.slug)).hex,
-                blob.digest,
-            )
-        assert keys_of(hub, "pages") == [key]
+        (key,) = keys_of(hub, "pages")
         # As `BlobService.put` leaves it for a package.
         put(hub, key, content(hub, key, "pages"))
         with hub.registry.database.write() as db:
             db.scalars(select(Blob)).one().store = "blobs"
         assert acme.visit("site/").text == "site"
         assert {(each.kind, each.subject) for each in findings(hub)} == {("unknown", key)}
-        stores = hub.registry.stores
+        database, stores = hub.registry.database, hub.registry.stores
         before = now() - timedelta(hours=1)
-        assert adopt_orphans(hub.registry.database, stores, before).adopted == 0, "too young"
-        with hold(hub.registry.database, "test"):
+        assert adopt_orphans(database, stores, before).adopted == 0, "too young"
+        with hold(database, "test"):
             for dry_run in (True, False):
-                found = adopt_orphans(hub.registry.database, stores, now(), dry_run=dry_run)
-                assert found.adopted == 0
-        assert adopt_orphans(hub.registry.database, stores, now(), dry_run=True).adopted == 1
+                assert adopt_orphans(database, stores, now(), dry_run=dry_run).adopted == 0
+        assert adopt_orphans(database, stores, now(), dry_run=True).adopted == 1
         assert collect(hub) == 1
         assert (keys_of(hub), keys_of(hub, "pages")) == ([key], [])
         assert acme.visit("site/").text == "site"
@@ -189,9 +171,8 @@ class TestTheSameBytesInBoth:
     def test_that_a_sweep_removed_half_way_are_put_again_for_a_page(self, hub, acme):
         """It removed the bytes, and its commit failed: the row in the main store has none."""
         archive = archive_of_both(acme)
-        reason = {"reason": "leaked"}
         with hold(hub.registry.database, "test"):
-            acme.send_json("DELETE", "/api/packages/both/versions/1", reason, status=200)
+            tombstone(acme)
         (key,) = keys_of(hub)
         hub.registry.stores.main.delete(key)
         acme.upload("/api/pages", archive)
@@ -235,29 +216,3 @@ def test_the_only_copy_is_never_taken_for_surplus(open_hub, pages, tmp_path):
     back = open_hub()
     assert client_of(back, acme).visit("site/").text == "site"
     assert findings(back) == []
-
-
-def test_orphans_of_a_named_store_are_found_and_removed(open_hub, pages):
-    hub = open_hub(pages=pages)
-    acme = hub.organisation()
-    acme.publish_page("site")
-    with hub.registry.database.read() as db:
-        guid = db.scalar(select(Organisation.guid).where(Organisation.slug == acme.slug)).hex
-    key = key_of(guid, hashlib.sha256(b"orphan").hexdigest())
-    put(hub, key, b"orphan", "pages")
-    assert {(each.kind, each.subject) for each in findings(hub)} == {("unknown", key)}
-    assert collect(hub) == 1
-    assert findings(hub) == []
-    assert len(keys_of(hub, "pages")) == 1
-
-
-def test_a_page_that_is_forgotten_goes_from_its_own_store(open_hub, pages):
-    hub = open_hub(pages=pages)
-    acme = hub.organisation()
-    for number in range(2):
-        acme.publish_page("site", {"index.html": str(number)})
-    acme.call("POST", "/api/pages/site/publications/1/forget", status=204)
-    with hub.registry.database.read() as db:
-        assert len(db.scalars(select(Publication)).all()) == 1
-    assert len(keys_of(hub, "pages")) == 1
-    assert findings(hub) == []

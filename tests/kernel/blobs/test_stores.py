@@ -1,16 +1,32 @@
-"""Every store keeps the contract; and what only one of them has to prove."""
+"""The contract on every store, and what only one of them has to prove."""
 
 import errno
 import os
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from hubrepo.kernel.base import Misconfigured
 from hubrepo.kernel.blobs import open_store
 from hubrepo.kernel.blobs.stores import DiskStore, MemoryStore, StoreFull, StoreUnavailable
-from tests.contracts.store import FUTURE, KEY, StoreContract, content_of, put, staged
+from tests.contracts.store import FUTURE, KEY, OTHER, StoreContract, content_of, put, staged
 from tests.support.s3 import credentials
+
+
+@contextmanager
+def failing(step, number):
+    """Let one function of `os` fail, and whatever it is needed for."""
+
+    def fail(*_args: object, **_options: object) -> None:
+        raise OSError(number, "injected")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, step, fail)
+        yield
 
 
 class TestDisk(StoreContract):
@@ -29,37 +45,24 @@ class TestDisk(StoreContract):
     ):
         synced: list[str] = []
         real = os.fsync
-        monkeypatch.setattr(
-            os,
-            "fsync",
-            lambda fd: (synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())), real(fd)),
-        )
+
+        def fsync(descriptor: int) -> None:
+            synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+            real(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
         put(store, KEY, b"content")
         root = str((tmp_path / "blobs").resolve())
         organisation, first, _ = KEY.split("/")
         assert synced[0].startswith(f"{root}/.stage/")
         assert synced[1:] == [f"{root}/{organisation}/{first}", f"{root}/{organisation}", root]
 
-    def test_a_full_disk_is_told_from_a_broken_one(self, store, monkeypatch):
-        for number, error in ((errno.ENOSPC, StoreFull), (errno.EIO, StoreUnavailable)):
-            stage = staged(store, b"content")
-
-            def fail(*_args: object, number: int = number) -> None:
-                raise OSError(number, "injected")
-
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "replace", fail)
-                with pytest.raises(error):
-                    store.promote(stage, KEY)
-            stage.discard()
-
     def test_a_stage_that_a_full_disk_cannot_take_is_discarded_all_the_same(self, store):
         stage = staged(store, b"still buffered")
+        real = stage._file
 
         def full(*_args: object) -> None:
             raise OSError(errno.ENOSPC, "injected")
-
-        real = stage._file
 
         class Full:
             write = flush = staticmethod(full)
@@ -70,55 +73,31 @@ class TestDisk(StoreContract):
                 full()
 
         stage._file = Full()
-        with pytest.raises(StoreFull):
-            stage.write(b"more")
-        with pytest.raises(StoreFull):
-            stage.reader()
-        with pytest.raises(StoreFull):
-            store.promote(stage, KEY)
+        for act in (lambda: stage.write(b"more"), stage.reader, lambda: store.promote(stage, KEY)):
+            with pytest.raises(StoreFull):
+                act()
         stage.discard()
         assert list(store.list()) == []
         assert store.sweep_stages(FUTURE) == 0
 
-    @pytest.mark.parametrize("step", ["fsync", "replace", "mkdir", "open"])
-    @pytest.mark.parametrize(
-        ("number", "error"),
-        [
-            (errno.ENOSPC, StoreFull),
-            (errno.EDQUOT, StoreFull),
-            (errno.EIO, StoreUnavailable),
-            (errno.EACCES, StoreUnavailable),
-            (errno.EROFS, StoreUnavailable),
-        ],
-    )
-    def test_whatever_step_of_a_promotion_fails_it_is_an_error_of_the_store(
-        self, store, monkeypatch, step, number, error
-    ):
-        stage = staged(store, b"content")
-
-        def fail(*_args: object, **_options: object) -> None:
-            raise OSError(number, "injected")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, step, fail)
-            with pytest.raises(error):
+    def test_whatever_step_fails_it_is_an_error_of_the_store(self, store):
+        """And a full disk is told from a broken one."""
+        kinds = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), StoreFull)
+        kinds |= dict.fromkeys((errno.EIO, errno.EACCES, errno.EROFS), StoreUnavailable)
+        for step, number in product(("fsync", "replace", "mkdir", "open"), kinds):
+            stage = staged(store, b"content")
+            with failing(step, number), pytest.raises(kinds[number]):
                 store.promote(stage, KEY)
-        stage.discard()
-        put(store, KEY, b"content")
-        assert content_of(store, KEY) == b"content"
-
-    @pytest.mark.parametrize("step", ["fsync", "remove", "open"])
-    def test_a_deletion_that_fails_is_an_error_of_the_store(self, store, monkeypatch, step):
-        put(store, KEY, b"content")
-
-        def fail(*_args: object, **_options: object) -> None:
-            raise OSError(errno.EIO, "injected")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, step, fail)
-            with pytest.raises(StoreUnavailable):
+            stage.discard()
+            put(store, KEY, b"content")
+            assert content_of(store, KEY) == b"content"
+            store.delete(KEY)
+            (Path(store._root) / KEY).parent.rmdir()
+        for step in ("fsync", "remove", "open"):
+            put(store, KEY, b"content")
+            with failing(step, errno.EIO), pytest.raises(StoreUnavailable):
                 store.delete(KEY)
-        store.delete(KEY)
+            store.delete(KEY)
 
     def test_a_disk_that_is_not_mounted_is_not_a_blob_that_is_missing(self, store, tmp_path):
         put(store, KEY, b"content")
@@ -164,26 +143,59 @@ class OnS3(StoreContract):
         return bool
 
 
+@pytest.mark.long
 class TestMoto(OnS3):
     @pytest.fixture
     def store(self, s3):
         return open_store(s3.url(f"{s3.new_bucket()}/some/where"))
 
 
+@pytest.mark.stress
 class TestCeph(OnS3):
+    """S3 by another server, one that checks signatures."""
+
     @pytest.fixture
     def store(self, ceph):
         with credentials(ceph):
             yield open_store(ceph.url(ceph.new_bucket()))
 
+    def test_a_link_is_for_one_blob_with_its_headers(self, store):
+        put(store, KEY, b"content")
+        put(store, OTHER, b"another")
+        link = store.link(KEY, 60, {"Content-Type": "application/zip"})
+        with urlopen(link) as answer:
+            assert answer.read() == b"content"
+            assert answer.headers["Content-Type"] == "application/zip"
+        with pytest.raises(OSError, match="403"):
+            urlopen(link.replace(KEY, OTHER))
 
-@pytest.mark.parametrize("url", ["", "blobs", "mem://x", "osfs://", "ftp://host/x", "s3:/x"])
-def test_a_url_that_names_no_store_stops_the_start(url):
-    with pytest.raises(Misconfigured, match=r"hubrepo\.blobs must be"):
-        open_store(url)
+    def test_a_link_expires(self, store, monkeypatch):
+        put(store, KEY, b"content")
+        an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        with monkeypatch.context() as patch:
+            patch.setattr("botocore.auth.get_current_datetime", lambda: an_hour_ago)
+            link = store.link(KEY, 60, {})
+        with pytest.raises(OSError, match="403"):
+            urlopen(link)
+
+    @pytest.mark.parametrize(
+        ("variable", "reason"),
+        [
+            ("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"),
+            ("AWS_ACCESS_KEY_ID", "InvalidAccessKeyId"),
+        ],
+    )
+    def test_bad_credentials_stop_the_start(self, ceph, store, monkeypatch, variable, reason):
+        monkeypatch.setenv(variable, "wrong" * 8)
+        expected = rf"cannot be written: S3 refuses the credentials \({reason}\)$"
+        with pytest.raises(Misconfigured, match=expected):
+            open_store(ceph.url(store.filesystem.bucket.address.bucket))
 
 
-def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path):
+def test_a_wrong_place_stops_the_start_and_the_line_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(Misconfigured, match=r"hubrepo\.blobs: .* cannot be written"):
-        open_store(f"osfs://{tmp_path}/file/blobs")
+    for url in ("", "blobs", "mem://x", "osfs://", "ftp://host/x", "s3:/x"):
+        with pytest.raises(Misconfigured, match=r"hubrepo\.blobs must be"):
+            open_store(url)
+    with pytest.raises(Misconfigured, match=r"hubrepo\.pages: .* cannot be written"):
+        open_store(f"osfs://{tmp_path}/file/blobs", "hubrepo.pages")

@@ -15,22 +15,19 @@ from hubrepo.kernel.blobs.stores import MemoryStore
 from hubrepo.kernel.blobs.sweeping import LEAVING_LASTS
 from tests.support.archives import package_zip, page_zip
 from tests.support.contract import statements
-from tests.support.filled import EVERY_PLACE, findings, keys_of, make_hub
+from tests.support.filled import findings, keys_of
+from tests.support.hub import Hub
 from tests.support.publishers import until
+
+pytestmark = pytest.mark.backend
 
 TEXT = "the same again"
 # Made once, for an archive tells when it was made.
 ARCHIVE = page_zip("site", {"index.html": TEXT})
 
 
-@pytest.fixture(params=EVERY_PLACE)
-def hub(request, tmp_path):
-    return make_hub(request, tmp_path / "hub", *request.param)
-
-
-@pytest.fixture
-def acme(hub):
-    return hub.organisation()
+def fail(*_args, **_options):
+    raise StoreUnavailable
 
 
 def forget_site(acme):
@@ -44,88 +41,56 @@ def tombstone(acme):
     acme.send_json("DELETE", "/api/packages/widget/versions/1", reason, status=200)
 
 
-def while_removing(hub, monkeypatch, act):
-    """Call `act` once, between a blob's leaving and the removal of its bytes."""
-    store = hub.registry.stores.main
-    real, called = store.delete, []
+def long_ago(database):
+    """Let the sweeps that mark blobs as leaving have begun long ago."""
+    with database.write() as db:
+        db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
+
+
+def test_while_a_store_removes_bytes_nobody_waits_and_the_same_are_told_to_come_back(
+    hub, acme, stores, monkeypatch
+):
+    """Not even on SQLite, where whoever writes holds off all others."""
+    acme.upload("/api/pages", ARCHIVE)
+    real, answers = stores.main.delete, []
 
     def delete(key):
-        if not called:
-            called.append(key)
-            act()
+        if not answers:
+            answers.append(acme.upload("/api/pages", ARCHIVE, status=503))
+            acme.publish("widget")
         real(key)
 
-    monkeypatch.setattr(store, "delete", delete)
-    return called
-
-
-def test_bytes_that_come_while_the_same_are_being_removed_are_told_to_come_back(
-    hub, acme, monkeypatch
-):
-    acme.upload("/api/pages", ARCHIVE)
-    answers = []
-
-    def put_again():
-        answers.append(acme.upload("/api/pages", ARCHIVE, status=503))
-
-    called = while_removing(hub, monkeypatch, put_again)
+    monkeypatch.setattr(stores.main, "delete", delete)
     forget_site(acme)
     (answer,) = answers
-    assert called
     assert answer.headers["Retry-After"] == "1"
     assert "being removed" in answer.json["detail"]
     acme.upload("/api/pages", ARCHIVE)
     assert acme.visit("site/").text == TEXT
-    assert findings(hub) == []
-
-
-def test_nobody_waits_for_a_store_that_removes_bytes(hub, acme, monkeypatch):
-    """Not even on SQLite, where whoever writes holds off all others."""
-    acme.upload("/api/pages", ARCHIVE)
-    called = while_removing(hub, monkeypatch, lambda: acme.publish("widget"))
-    forget_site(acme)
-    assert called
     assert acme.download("widget", 1)
     assert findings(hub) == []
 
 
-def test_bytes_that_a_remote_store_may_still_remove_are_not_put_for_a_while(hub, acme, monkeypatch):
-    """A request to remove them may have been lost on the way, or may be carried out late."""
-    store = hub.registry.stores.main
+@pytest.mark.parametrize("is_remote", [True, False])
+def test_bytes_that_a_remote_store_may_still_remove_are_not_put_for_a_while(
+    hub, acme, database, stores, monkeypatch, is_remote
+):
+    """A request to remove them may have been lost on the way, or may be carried out late; not by a disk."""
     acme.upload("/api/pages", ARCHIVE)
-
-    def fail(_key):
-        raise StoreUnavailable
-
-    monkeypatch.setattr(type(store), "is_remote", True)
+    monkeypatch.setattr(type(stores.main), "is_remote", is_remote)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "delete", fail)
+        patch.setattr(stores.main, "delete", fail)
         forget_site(acme)
-    acme.upload("/api/pages", ARCHIVE, status=503)
-    assert sweep(hub.registry.database, hub.registry.stores) == 0
-    with hub.registry.database.write() as db:
-        db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
+    if is_remote:
+        acme.upload("/api/pages", ARCHIVE, status=503)
+        assert sweep(database, stores) == 0
+        long_ago(database)
     acme.upload("/api/pages", ARCHIVE)
     assert acme.visit("site/").text == TEXT
     assert findings(hub) == []
 
 
-def test_a_disk_that_fails_keeps_nobody_waiting(request, tmp_path, monkeypatch):
-    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
-    acme, store = hub.organisation(), hub.registry.stores.main
-    acme.upload("/api/pages", ARCHIVE)
-
-    def fail(_key):
-        raise StoreUnavailable
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "delete", fail)
-        forget_site(acme)
-    acme.upload("/api/pages", ARCHIVE)
-    assert acme.visit("site/").text == TEXT
-
-
-def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
+def test_one_that_died_on_the_way_is_finished_later(hub, acme, database, stores, monkeypatch):
     acme.publish("widget")
 
     class Died(BaseException):
@@ -134,7 +99,6 @@ def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
     def die(_key):
         raise Died
 
-    database, stores = hub.registry.database, hub.registry.stores
     with hold(database, "test"):
         tombstone(acme)
     with monkeypatch.context() as patch:
@@ -143,59 +107,57 @@ def test_one_that_died_on_the_way_is_finished_later(hub, acme, monkeypatch):
             sweep(database, stores)
     assert findings(hub) == []
     assert sweep(database, stores) == 0
-    with database.write() as db:
-        db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
+    long_ago(database)
     assert sweep(database, stores) == 1
     assert keys_of(hub) == []
 
 
-def release_many(hub, acme):
-    """Thirty pages that are forgotten, and their bytes there still; and a package to release."""
-    for number in range(30):
+RELEASED = 8
+
+
+@pytest.fixture
+def released(hub, acme, database, monkeypatch):
+    """Pages that are forgotten, and their bytes there still; and a package to release. Sweeps stop soon."""
+    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 3)
+    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
+    for number in range(RELEASED):
         acme.publish_page(f"page-{number}", {"index.html": str(number)})
     acme.publish("widget")
-    with hold(hub.registry.database, "test"):
-        for number in range(30):
+    with hold(database, "test"):
+        for number in range(RELEASED):
             acme.delete(f"/api/pages/page-{number}")
             acme.call("POST", f"/api/pages/page-{number}/publications/1/forget", status=204)
 
 
-def test_an_answer_does_not_wait_for_all_that_was_released_before(hub, acme, monkeypatch):
-    """It waits for some, and the rest goes on behind it."""
-    release_many(hub, acme)
+@pytest.fixture
+def go_on(hub):
+    """Set, it lets what is done after answers begin."""
     go_on = threading.Event()
     hub.registry.afterwards.call("wait", partial(go_on.wait, 30))
-    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
-    tombstone(acme)
-    assert 0 < len(keys_of(hub)) < 31
+    yield go_on
     go_on.set()
-    hub.registry.afterwards.settle()
-    assert keys_of(hub) == []
 
 
-def test_the_rest_of_a_sweep_lets_others_take_their_turn(hub, acme, monkeypatch):
-    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 5)
-    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
-    release_many(hub, acme)
-    later, seen = hub.registry.afterwards, []
-    go_on = threading.Event()
-    later.call("wait", partial(go_on.wait, 30))
+@pytest.mark.usefixtures("released")
+def test_an_answer_waits_for_some_of_what_was_released_and_the_rest_lets_others_take_their_turn(
+    hub, acme, go_on
+):
+    later = hub.registry.afterwards
     tombstone(acme)
+    seen = [len(keys_of(hub))]
     later.call("look", lambda: seen.append(len(keys_of(hub))))
     go_on.set()
     later.settle()
-    assert 0 < seen[0] < 31
+    assert RELEASED + 1 > seen[0] > seen[1] > 0
     assert keys_of(hub) == []
 
 
-def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(hub, acme, monkeypatch):
+@pytest.mark.usefixtures("released")
+def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(
+    hub, acme, database, stores, monkeypatch, go_on
+):
     """At once, not at the end of what it has begun; and nobody has to wait for what it leaves."""
-    monkeypatch.setattr("hubrepo.kernel.blobs.services.SHORT", 0)
-    release_many(hub, acme)
-    later, store = hub.registry.afterwards, hub.registry.stores.main
-    real, removed = store.delete, []
-    go_on = threading.Event()
-    later.call("wait", partial(go_on.wait, 30))
+    later, removed, real = hub.registry.afterwards, [], stores.main.delete
     tombstone(acme)
 
     def delete(key):
@@ -203,24 +165,29 @@ def test_the_rest_of_a_sweep_leaves_off_when_the_process_ends(hub, acme, monkeyp
         removed.append(key)
         real(key)
 
-    monkeypatch.setattr(store, "delete", delete)
+    monkeypatch.setattr(stores.main, "delete", delete)
     go_on.set()
     later.settle()
     assert len(removed) == 1
     assert findings(hub) == []
-    left = len(keys_of(hub))
-    assert sweep(hub.registry.database, hub.registry.stores) == left > 0
+    assert sweep(database, stores) > 0
 
 
-def test_a_start_removes_blobs_for_some_seconds_only(hub, acme, monkeypatch):
-    release_many(hub, acme)
+@pytest.mark.usefixtures("released")
+def test_a_start_removes_blobs_for_some_seconds_only_and_serves_even_if_it_cannot(
+    hub, monkeypatch, caplog
+):
     monkeypatch.setattr(hubrepo, "TIDYING", 0.0)
-    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 5)
     before = len(keys_of(hub))
     hubrepo.tidy_at_start(hub.registry)
-    assert before - len(keys_of(hub)) == 2 * 5
+    assert before - len(keys_of(hub)) == 2 * 3
     tidy(hub.registry)
     assert len(keys_of(hub)) == 1
+    monkeypatch.setattr(hub.registry.stores.main, "sweep_stages", fail)
+    with pytest.raises(StoreUnavailable):
+        tidy(hub.registry)
+    hubrepo.tidy_at_start(hub.registry)
+    assert "could not tidy" in caplog.text
 
 
 def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
@@ -240,40 +207,22 @@ def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
     assert findings(hub) == []
 
 
-def test_a_store_that_fails_keeps_nothing_in_another(request, tmp_path, monkeypatch):
-    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
-    hub.registry.stores.add("pages", MemoryStore(), "hubrepo.pages")
-    acme = hub.organisation()
+def test_a_store_that_fails_keeps_nothing_in_another(hub, acme, database, stores, monkeypatch):
+    stores.add("pages", MemoryStore(), "hubrepo.pages")
     acme.publish("widget")
     acme.upload("/api/pages", ARCHIVE)
-
-    def fail(_key):
-        raise StoreUnavailable
-
-    with hold(hub.registry.database, "test"):
+    with hold(database, "test"):
         tombstone(acme)
         forget_site(acme)
-    monkeypatch.setattr(hub.registry.stores.main, "delete", fail)
-    assert sweep(hub.registry.database, hub.registry.stores) == 1
+    monkeypatch.setattr(stores.main, "delete", fail)
+    assert sweep(database, stores) == 1
     assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [])
 
 
-def test_a_start_serves_even_if_it_cannot_tidy(tmp_path, request, monkeypatch, caplog):
-    hub = make_hub(request, tmp_path / "hub", "disk", "sqlite")
-
-    def fail(*_args, **_options):
-        raise StoreUnavailable
-
-    monkeypatch.setattr(hub.registry.stores.main, "sweep_stages", fail)
-    with pytest.raises(StoreUnavailable):
-        tidy(hub.registry)
-    hubrepo.tidy_at_start(hub.registry)
-    assert "could not tidy" in caplog.text
-
-
-def test_those_who_let_go_of_the_same_blobs_lock_them_in_one_order(request, tmp_path):
+@pytest.mark.long
+def test_those_who_let_go_of_the_same_blobs_lock_them_in_one_order(tmp_path, postgresql):
     """Whoever waits for the first has not got the second yet, also if it lies before the first."""
-    hub = make_hub(request, tmp_path / "hub", "memory", "postgresql")
+    hub = Hub.below(tmp_path / "hub", blobs="mem://", database=postgresql.fresh())
     acme, database = hub.organisation(), hub.registry.database
     for number in (1, 2):
         acme.publish("widget", package_zip("widget", text=str(number)))
@@ -287,15 +236,15 @@ def test_those_who_let_go_of_the_same_blobs_lock_them_in_one_order(request, tmp_
         with database.write() as db:
             doom(db, [second, first], now())
 
+    def is_waited_for():
+        with database.read() as db:
+            return db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
     with ThreadPoolExecutor(1) as other:
         with database.write() as db:
             db.execute(select(Blob.id).where(Blob.id == first).with_for_update())
             waiting = other.submit(let_go)
-            until(lambda: _is_waited_for(hub))
+            until(is_waited_for)
             db.execute(select(Blob.id).where(Blob.id == second).with_for_update(nowait=True))
         waiting.result()
-
-
-def _is_waited_for(hub):
-    with hub.registry.database.read() as db:
-        return db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    database.close()

@@ -3,27 +3,22 @@
 import re
 from urllib.parse import unquote
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubrepo.kernel.serving import disposition, lenient_disposition
 
 
-@pytest.mark.parametrize(
-    ("name", "header"),
-    [
-        ("a.zip", 'attachment; filename="a.zip"'),
-        ("a b;c=d.zip", 'attachment; filename="a b;c=d.zip"'),
-        ('a"b.zip', "attachment; filename=\"a_b.zip\"; filename*=UTF-8''a%22b.zip"),
-        ("a\\b%41", "attachment; filename=\"a_b_41\"; filename*=UTF-8''a%5Cb%2541"),
-        ("ü.zip", "attachment; filename=\"_.zip\"; filename*=UTF-8''%C3%BC.zip"),
-        ("a\r\nX: y", "attachment; filename=\"a__X: y\"; filename*=UTF-8''a%0D%0AX%3A%20y"),
-    ],
-    ids=ascii,
-)
-def test_what_some_misread_comes_first_without_it_and_then_exactly(name, header):
-    assert lenient_disposition(name) == header
+def test_what_some_misread_comes_first_without_it_and_then_exactly():
+    for name, header in (
+        ("a.zip", 'filename="a.zip"'),
+        ("a b;c=d.zip", 'filename="a b;c=d.zip"'),
+        ('a"b.zip', "filename=\"a_b.zip\"; filename*=UTF-8''a%22b.zip"),
+        ("a\\b%41", "filename=\"a_b_41\"; filename*=UTF-8''a%5Cb%2541"),
+        ("ü.zip", "filename=\"_.zip\"; filename*=UTF-8''%C3%BC.zip"),
+        ("a\r\nX: y", "filename=\"a__X: y\"; filename*=UTF-8''a%0D%0AX%3A%20y"),
+    ):
+        assert lenient_disposition(name) == f"attachment; {header}"
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=30))
