@@ -1,4 +1,4 @@
-"""The rules of tokens and products, without HTTP: what is raised, told and left."""
+"""The rules of tokens and products that no request reaches."""
 
 import hashlib
 from contextlib import contextmanager
@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 import transaction
 from sqlalchemy import func, select
-from transaction.interfaces import TransientError
 from zope.sqlalchemy import register
 
 from hubrepo.features.artifacts import errors
@@ -24,12 +23,13 @@ from hubrepo.features.artifacts.tokens import (
     new_token,
 )
 from hubrepo.kernel.accounts import Organisation, OrganisationRef
-from hubrepo.kernel.audit import Actor, AuditLog, events_of
-from hubrepo.kernel.blobs import Blob, BlobService, Stores
+from hubrepo.kernel.audit import Actor, AuditLog
+from hubrepo.kernel.blobs import BlobService, Stores
 from hubrepo.kernel.blobs.stores import MemoryStore
 from hubrepo.kernel.db import Rows
-from tests.support.artifacts import caller, kept
 from tests.support.hub import Hub
+
+pytestmark = pytest.mark.backend
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -87,13 +87,6 @@ class Acme:
         with self.database.read() as db:
             return db.scalar(select(Token.id).where(Token.digest == digest)), digest
 
-    def upload(self, product, version, content=b"content"):
-        stage = self.store.stage()
-        stage.write(content)
-        facts = self.product(product)
-        with self.products() as products:
-            return products.upload(facts, version, "a.bin", stage).digest
-
     def product(self, name):
         """A product, as those see it who have no grant there."""
         with self.catalogue() as catalogue:
@@ -103,10 +96,6 @@ class Acme:
         with self.database.read() as db:
             own = model.organisation_id == self.organisation.id
             return db.scalar(select(func.count()).select_from(model).where(own))
-
-    def actions(self):
-        with self.database.read() as db:
-            return [each.action for each in reversed(events_of(db, self.organisation.id))]
 
 
 @pytest.fixture
@@ -147,36 +136,8 @@ class TestTokens:
         assert (holder.is_admin, holder.last_used_at) == (False, None)
         assert holder.token_id != token_id
 
-    def test_whether_there_is_an_admin_is_each_organisation_s_own(self, acme, zeta):
-        acme.issue()
-        zeta.issue(admin=True)
-        with acme.tokens() as tokens:
-            assert not tokens.has_admin()
-        with zeta.tokens() as tokens:
-            assert tokens.has_admin()
-
-    def test_what_is_pruned_is_one_s_own(self, acme, zeta):
-        _, digest = acme.issue()
-        for service, which in ((zeta, digest), (acme, "0" * 64)):
-            with pytest.raises(errors.TokenNotFound), service.tokens() as tokens:
-                tokens.prune(which)
-        assert acme.count(Token) == 1
-        with acme.tokens() as tokens:
-            tokens.prune(digest)
-        assert acme.count(Token) == 0
-
 
 class TestProducts:
-    def test_the_creator_has_every_flag(self, acme):
-        token_id, digest = acme.issue()
-        with acme.products() as products:
-            products.create("my-lib", token_id)
-        with acme.catalogue() as catalogue:
-            product = catalogue.product("my-lib", token_id)
-            assert product.flags == frozenset(FLAGS)
-            assert catalogue.grants(product) == [(digest, frozenset(FLAGS))]
-            assert catalogue.product("my-lib", -1).flags is None
-
     def test_who_was_pruned_meanwhile_changes_nothing(self, acme, database):
         token_id, digest = acme.issue()
         with database.write() as db:
@@ -218,71 +179,3 @@ class TestProducts:
             with pytest.raises(errors.ProductNotFound), acme.products() as products:
                 change(products)
         assert (acme.count(Product), acme.count(Grant), acme.count(ProductVersion)) == (1, 1, 0)
-
-    def test_what_fails_leaves_neither_row_nor_bytes_nor_a_word(self, acme):
-        token_id, _ = acme.issue()
-        with acme.products() as products:
-            products.create("my-lib", token_id)
-        acme.upload("my-lib", "v1")
-        told = acme.actions()
-        with pytest.raises(errors.VersionExists):
-            acme.upload("my-lib", "v1", b"other")
-        with pytest.raises(errors.ProductNotFound):
-            acme.upload("none", "v1", b"other")
-        assert (acme.count(ProductVersion), acme.count(Blob)) == (1, 1)
-        assert len(list(acme.store.list())) == 1
-        assert acme.actions() == told
-
-    def test_a_product_goes_with_all_that_it_has(self, acme):
-        token_id, _ = acme.issue()
-        for name in ("my-lib", "other"):
-            with acme.products() as products:
-                products.create(name, token_id)
-            for number in range(30):
-                acme.upload(name, f"v{number}", b"%d" % number)
-        with acme.products() as products:
-            products.delete(acme.product("my-lib"))
-        assert (acme.count(Product), acme.count(Grant), acme.count(ProductVersion)) == (1, 1, 30)
-        assert len(list(acme.store.list())) == acme.count(Blob) == 30
-        with acme.products() as products:
-            products.delete(acme.product("other"))
-        assert list(acme.store.list()) == []
-        assert acme.actions()[-1] == "artifacts:delete"
-
-
-def again(monkeypatch, method):
-    """Let the first try of a change lose a race once all is done."""
-    real, tries = getattr(ProductService, method), []
-
-    def lose_once(*values):
-        made = real(*values)
-        tries.append(1)
-        if len(tries) == 1:
-            raise TransientError
-        return made
-
-    monkeypatch.setattr(ProductService, method, lose_once)
-    return tries
-
-
-def test_an_upload_that_is_tried_again_is_there_once_and_whole(hub, monkeypatch):
-    client = caller(hub.organisation())
-    client.create("my-lib")
-    content = bytes(range(256)) * 100
-    tries = again(monkeypatch, "upload")
-    told = client.put("my-lib", "v1", content)
-    assert len(tries) == 2
-    assert client.fetched("my-lib", "v1") == content
-    assert kept(client) == {told["checksum"].removeprefix("sha256:")}
-    assert [each.action for each in client.events()].count("artifacts:upload") == 1
-
-
-def test_a_grant_that_is_tried_again_is_what_was_asked_for(hub, monkeypatch):
-    owner = hub.organisation()
-    client, other = caller(owner), caller(owner)
-    client.create("my-lib")
-    tries = again(monkeypatch, "set_grant")
-    client.grant("my-lib", other, "download")
-    assert len(tries) == 2
-    assert other.accessible() == ["my-lib"]
-    assert [each.action for each in client.events()].count("artifacts:grant") == 1
