@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import delete
 from transaction.interfaces import TransientError
 
+from hubrepo.features.artifacts.catalogue import Catalogue
 from hubrepo.features.artifacts.models import Token
 from hubrepo.features.artifacts.services import ProductService, hold_caller
 from hubrepo.kernel.blobs import BlobReader
 from hubrepo.kernel.blobs.stores import BlobMissing
-from tests.support.artifacts import kept
+from tests.support.artifacts import assert_refused, kept
 
 pytestmark = pytest.mark.backend
 
@@ -57,6 +58,31 @@ def test_who_is_pruned_while_waiting_does_nothing_more(acme, adm, monkeypatch):
             assert answer.json == {"error": "the API token is not valid"}
     assert set(adm.get("/product/fetch/my-lib").json["versions"]) == {"v1"}
     assert adm.get("/product/access").json == ["my-lib"]
+
+
+def test_who_was_judged_for_a_product_changes_no_other_of_its_name(adm, monkeypatch):
+    real, judged = Catalogue.product, []
+    monkeypatch.setattr(
+        Catalogue, "product", lambda *asked: judged.append(real(*asked)) or judged[0]
+    )
+    adm.create("my-lib")
+    adm.delete("/product/delete/my-lib")
+    monkeypatch.setattr(Catalogue, "product", real)
+    adm.create("my-lib")
+    adm.put("my-lib", "v1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalogue, "product", lambda *_: judged[0])
+        wish = {"product": "my-lib", "token": adm.digest, "version": "v1", "permissions": {}}
+        for method, path in (
+            ("DELETE", "/product/delete/my-lib"),
+            ("PUT", "/product/modify/addToken"),
+            ("DELETE", "/product/modify/deleteToken"),
+            ("DELETE", "/product/modify/deleteVersion"),
+        ):
+            adm.refused(404, method, path, wish, "product")
+        assert_refused(adm.form({"product": "my-lib", "version": "v2"}), 404, "product")
+    assert adm.versions() == ["v1"]
+    assert list(adm.product()["tokens"]) == [adm.digest]
 
 
 def before_opening(monkeypatch, act):

@@ -6,8 +6,6 @@ import re
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support.artifacts import assert_refused, kept, sha256, with_my_lib
 from tests.support.contract import file_part, multipart, same_answer, text_part
@@ -85,24 +83,17 @@ def assert_names(header, name):
 
 class TestParts:
     @pytest.mark.backend
-    @pytest.mark.parametrize(
-        ("wanted", "part"),
-        [
-            ("bytes=0-9", slice(0, 10)),
-            ("bytes=-1", slice(-1, None)),
-            ("bytes=5-", slice(5, None)),
-            ("bytes=2550-9999", slice(2550, 2560)),
-            ("bytes=-9999", slice(0, 2560)),
-        ],
-    )
-    def test_a_part_is_206(self, filled, wanted, part):
+    def test_a_part_is_206(self, filled):
         """Check 33."""
-        answer = filled.get(PATH, 206, headers={"Range": wanted})
-        start, stop, _ = part.indices(len(CONTENT))
-        assert answer.body == CONTENT[part]
-        assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(CONTENT)}"
-        assert answer.headers["Content-Length"] == str(stop - start)
-        assert answer.headers["X-Checksum-Sha256"] == sha256(CONTENT)
+        for wanted, start, stop in (
+            *(("0-9", 0, 10), ("-1", 2559, 2560), ("5-", 5, 2560)),
+            *(("2550-9999", 2550, 2560), ("-9999", 0, 2560)),
+        ):
+            answer = filled.get(PATH, 206, headers={"Range": f"bytes={wanted}"})
+            assert answer.body == CONTENT[start:stop]
+            assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(CONTENT)}"
+            assert answer.headers["Content-Length"] == str(stop - start)
+            assert answer.headers["X-Checksum-Sha256"] == sha256(CONTENT)
 
     def test_beyond_the_end_is_416_and_what_is_no_single_range_is_everything(self, filled):
         """Check 33."""
@@ -123,12 +114,6 @@ class TestParts:
             for tag in (TAG, "*", f'"x", {TAG}', f"W/{TAG}"):
                 answer = filled.call(method, PATH, headers={"If-None-Match": tag}, status=304)
                 assert (answer.body, answer.headers["ETag"]) == (b"", TAG)
-
-    def test_a_part_of_something_else_is_the_whole(self, filled):
-        for if_range, status in ((TAG, 206), ('"other"', 200), (f"W/{TAG}", 200)):
-            filled.get(PATH, status, headers={"Range": "bytes=0-9", "If-Range": if_range})
-        assert_refused(filled.get(PATH, 412, headers={"If-Match": '"other"'}), 412)
-        filled.get(PATH, headers={"If-Match": TAG})
 
 
 class TestRights:
@@ -186,23 +171,3 @@ def test_it_is_led_to_the_store_where_that_is_wanted(s3, tmp_path):
     assert answer.headers["Cache-Control"] == "no-store"
     assert "attachment" in unquote(answer.headers["Location"])
     hub.registry.database.close()
-
-
-@pytest.fixture(scope="module")
-def anybody(hub):
-    """Who has `my-lib` with `v1`."""
-    client = with_my_lib(hub)
-    client.put("my-lib", "v1", CONTENT)
-    return client
-
-
-@pytest.mark.backend
-@given(start=st.integers(0, 3000), length=st.integers(0, 3000))
-def test_every_range_is_what_it_says(anybody, start, length):
-    """Check 33."""
-    last = start + length
-    answer = anybody.call("GET", PATH, headers={"Range": f"bytes={start}-{last}"})
-    if start >= len(CONTENT):
-        assert_refused(answer, 416)
-    else:
-        assert (answer.status_int, answer.body) == (206, CONTENT[start : last + 1])

@@ -2,7 +2,6 @@
 
 import random
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -80,21 +79,17 @@ def granting(client, token, *flags):
     return calling(client, "PUT", "/product/modify/addToken", wish)
 
 
-@pytest.mark.parametrize("is_same", [True, False])
-def test_of_ten_who_upload_one_version_one_is_taken(usr, is_same):
+def test_of_ten_who_upload_one_version_one_is_taken_and_all_of_versions_of_their_own(usr):
     """Check 31."""
-    contents = [b"same" if is_same else b"%d" % number for number in range(10)]
-    statuses = statuses_of(*(uploading(usr, each) for each in contents))
-    assert sorted(statuses) == [201] + [409] * 9
-    won = contents[statuses.index(201)]
-    assert usr.fetched("my-lib", "v1") == won
-    assert kept(usr) == {sha256(won)}
-
-
-def test_who_upload_versions_of_their_own_are_all_taken(usr):
-    statuses = statuses_of(*(uploading(usr, b"same", f"v{number}") for number in range(8)))
+    for version, contents in (("v1", [b"same"] * 10), ("v2", [b"%d" % n for n in range(10)])):
+        statuses = statuses_of(*(uploading(usr, each, version) for each in contents))
+        assert sorted(statuses) == [201] + [409] * 9
+        won = contents[statuses.index(201)]
+        assert usr.fetched("my-lib", version) == won
+        assert kept(usr) == {sha256(b"same"), sha256(won)}
+    statuses = statuses_of(*(uploading(usr, b"same", f"own-{number}") for number in range(8)))
     assert statuses == [201] * 8
-    assert sorted(usr.versions()) == [f"v{number}" for number in range(8)]
+    assert len(usr.versions()) == 10
 
 
 def test_of_ten_who_create_one_product_one_has_it(hub):
@@ -250,53 +245,3 @@ def test_grants_are_locked_in_one_order(hub, adm, ends):
 def _is_waited_for(hub):
     with hub.registry.database.read() as db:
         return db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
-
-
-# What each act of a crowd may be answered, for the things `{0}`, `{1}` and `{2}` by chance.
-ACTS = [
-    ("PUT", "/product/create", {"name": "{0}"}, {201, 409}),
-    ("POST", "/product/upload", None, {201, 404, 409}),
-    ("DELETE", "/product/delete/{0}/{1}", None, {204, 404}),
-    ("DELETE", "/product/delete/{0}", None, {204, 404}),
-    ("PUT", "/product/modify/addToken", {"product": "{0}", "token": "{2}"}, {201, 404}),
-    ("DELETE", "/product/modify/deleteToken", {"product": "{0}", "token": "{2}"}, {204, 404}),
-    ("DELETE", "/prune/{2}", None, {204, 404}),
-    ("PUT", "/register", {}, {201}),
-    ("GET", "/product/fetch/{0}", None, {200, 404}),
-    ("GET", "/product/download/{0}/{1}", None, {200, 404}),
-]
-
-
-@pytest.mark.stress
-def test_everything_at_once(adm, seed):
-    holders = [caller(adm).digest for _ in range(4)]
-
-    def act(number):
-        mine, dice = adm.like(adm.key), random.Random(f"{seed} {number}")
-        for _ in range(60):
-            method, path, value, fine = dice.choice([*ACTS, *ACTS[:3]])
-            names = (f"p{dice.randrange(3)}", f"v{dice.randrange(3)}", dice.choice(holders))
-            if method == "POST":
-                content = b"content %d" % dice.randrange(3)
-                fields = dict(zip(("product", "version"), names, strict=False))
-                answer = mine.form(fields, ("x", content))
-            else:
-                wish = {key: each.format(*names) for key, each in (value or {}).items()}
-                wish |= {"permissions": {"upload": True}} if "addToken" in path else {}
-                answer = mine.send_json(method, path.format(*names), wish, "*")
-            if path == "/register":
-                holders.append(sha256(answer.body))
-            # Bytes that are just being removed, or on SQLite a long turn: come back later.
-            if answer.status_int != 503:
-                assert answer.status_int in fine, (method, path, answer)
-                yield method, path
-
-    runs = at_once(*(lambda n=n: Counter(act(n)) for n in range(CROWD)))
-    assert set(sum(runs, Counter())) == {each[:2] for each in ACTS}
-    live = set()
-    for name in adm.accessible():
-        for identifier, version in adm.product(name)["versions"].items():
-            live.add(version["checksum"].removeprefix("sha256:"))
-            assert f"sha256:{sha256(adm.fetched(name, identifier))}" == version["checksum"]
-    sweep(adm.hub.registry.database, adm.hub.registry.stores)
-    assert kept(adm) == live
