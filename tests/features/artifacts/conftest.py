@@ -1,44 +1,38 @@
-"""The callers of the contract: tokens of two organisations. What they do is done in every spelling."""
+"""The callers of the contract: tokens of two organisations, acme and zeta."""
 
 import pytest
 
-from tests.support.artifacts import SPELLINGS, caller
-
-
-@pytest.fixture(params=SPELLINGS)
-def spelling(request):
-    """How paths are written: check 43."""
-    return request.param
+from tests.support.artifacts import caller
 
 
 @pytest.fixture
-def adm(acme, spelling):
+def adm(acme):
     """An admin token of acme."""
-    return caller(acme, spelling, admin=True)
+    return caller(acme, admin=True)
 
 
 @pytest.fixture
-def usr(acme, spelling):
+def usr(acme):
     """A plain one."""
-    return caller(acme, spelling)
+    return caller(acme)
 
 
 @pytest.fixture
-def usr2(acme, spelling):
+def usr2(acme):
     """Another plain one."""
-    return caller(acme, spelling)
+    return caller(acme)
 
 
 @pytest.fixture
-def zadm(beta, spelling):
+def zadm(beta):
     """An admin token of zeta, another organisation."""
-    return caller(beta, spelling, admin=True)
+    return caller(beta, admin=True)
 
 
 @pytest.fixture
-def zusr(beta, spelling):
+def zusr(beta):
     """A plain one there."""
-    return caller(beta, spelling)
+    return caller(beta)
 
 
 @pytest.fixture

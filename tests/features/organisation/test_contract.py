@@ -1,7 +1,7 @@
 """`/api/organisation`, `/api/keys`, `/api/members` and `/api/log`: D18, D20, D45."""
 
 import re
-import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -20,20 +20,26 @@ MICROS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
 MISSING = "Authentication credentials were not provided."
 MAY_NOT = "You do not have permission to perform this action."
 
-ENDPOINTS = [
-    ("GET", "/api/organisation"),
-    ("GET", "/api/keys"),
-    ("POST", "/api/keys"),
-    ("DELETE", "/api/keys/kpf_00000000"),
-    ("POST", "/api/keys/kpf_00000000/rotate"),
-    ("GET", "/api/members"),
-    ("DELETE", "/api/members/nobody"),
-    ("GET", "/api/log"),
-]
+PATHS = {
+    "/api/organisation": {"GET"},
+    "/api/keys": {"GET", "POST"},
+    "/api/keys/x": {"DELETE"},
+    "/api/keys/x/rotate": {"POST"},
+    "/api/members": {"GET"},
+    "/api/members/x": {"DELETE"},
+    "/api/log": {"GET"},
+}
+
+
+NAMES = ["a", "A", "b.c", "c-", "ab", "Ab", "a-b", "a.b", "abc", "aab", "cab", "c.b-a"]
 
 
 def issue(client, status=201, **wish):
     return client.send_json("POST", "/api/keys", wish, status)
+
+
+def rotate(client, prefix, status=201, **wish):
+    return client.send_json("POST", f"/api/keys/{prefix}/rotate", wish, status)
 
 
 def with_key(client, key):
@@ -50,57 +56,54 @@ def user_of(client, name="ann"):
 
 
 class TestEverywhere:
-    @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
-    def test_a_key_is_asked_for(self, hub, method, path):
-        response = hub.app().request(path, method=method, status=401, expect_errors=True)
-        assert_refused(response, 401, MISSING)
-        assert response.headers["WWW-Authenticate"] == "Api-Key"
+    """Which key may do what is in `tests/architecture/permission_matrix.txt`."""
 
-    @pytest.mark.parametrize("path", ["organisation", "keys", "members", "log"])
-    def test_one_trailing_slash_is_fine_and_head_is_get(self, acme, path):
+    def test_a_key_is_asked_for_and_one_that_may_not_is_told_so(self, acme):
+        reader = with_key(acme, acme.hub.issue_key(acme.slug, scopes=["read"]))
+        for path in PATHS:
+            response = acme.hub.app().get(path, status=401)
+            assert_refused(response, 401, MISSING)
+            assert response.headers["WWW-Authenticate"] == "Api-Key"
+        for path in ("/api/keys", "/api/members", "/api/log"):
+            assert_refused(reader.get(path, 403), 403, MAY_NOT)
+
+    def test_one_trailing_slash_is_fine_and_head_is_get(self, acme):
         acme.get("/api/packages")
         acme.hub.registry.afterwards.settle()  # from here on the key has been used
-        plain = acme.get(f"/api/{path}")
-        assert acme.get(f"/api/{path}/").headers["Content-Type"] == "application/json"
-        head = acme.call("HEAD", f"/api/{path}", status=200)
-        assert head.body == b""
-        assert head.headers["Content-Length"] == plain.headers["Content-Length"]
-
-    @pytest.mark.parametrize(
-        ("path", "allowed"),
-        [
-            ("/api/organisation", {"GET"}),
-            ("/api/keys", {"GET", "POST"}),
-            ("/api/keys/x", {"DELETE"}),
-            ("/api/members", {"GET"}),
-            ("/api/members/x", {"DELETE"}),
-            ("/api/log", {"GET"}),
-        ],
-    )
-    def test_other_methods_are_405(self, acme, path, allowed):
-        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - allowed:
-            response = acme.call(method, path)
-            assert_refused(response, 405, f'Method "{method}" not allowed.')
-            found = set(response.headers["Allow"].replace(" ", "").split(","))
-            assert allowed <= found <= allowed | {"HEAD", "OPTIONS"}
-
-    @pytest.mark.parametrize(
-        "path", ["/api/organisation/x", "/api/log/1", "/api/keys/x/y", "/api/keys//", "/api/Keys"]
-    )
-    def test_what_is_no_route_is_404(self, acme, path):
-        acme.get(path, 404)
-
-    @pytest.mark.parametrize("scope", ["read", "publish"])
-    @pytest.mark.parametrize(("method", "path"), ENDPOINTS[1:])
-    def test_only_an_admin_looks_after_keys_members_and_the_log(self, acme, scope, method, path):
-        client = with_key(acme, acme.hub.issue_key(acme.slug, scopes=[scope]))
-        response = client.call(method, path, b"{}", content_type="application/json")
-        assert_refused(response, 403, MAY_NOT)
-
-    def test_an_admin_key_may(self, acme):
-        client = with_key(acme, acme.hub.issue_key(acme.slug, scopes=["admin"]))
         for path in ("organisation", "keys", "members", "log"):
-            client.get(f"/api/{path}")
+            plain = acme.get(f"/api/{path}")
+            assert acme.get(f"/api/{path}/").headers["Content-Type"] == "application/json"
+            head = acme.call("HEAD", f"/api/{path}", status=200)
+            assert head.body == b""
+            assert head.headers["Content-Length"] == plain.headers["Content-Length"]
+
+    def test_other_methods_are_405_and_other_paths_404(self, acme):
+        for path, allowed in PATHS.items():
+            for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - allowed:
+                response = acme.call(method, path)
+                assert_refused(response, 405, f'Method "{method}" not allowed.')
+                found = set(response.headers["Allow"].replace(" ", "").split(","))
+                assert allowed <= found <= allowed | {"HEAD", "OPTIONS"}
+        for path in ("organisation/x", "log/1", "keys/x/y", "keys//", "Keys"):
+            acme.get(f"/api/{path}", 404)
+
+    def test_what_is_not_there_is_404_and_so_is_what_is_another_organisation_s(self, acme, beta):
+        for which in ("x", "kpf_", "KPF_00000000", "%00", "é", "x" * 3000):
+            assert acme.delete(f"/api/keys/{which}", "4*").status_int in {400, 404}
+        for name in ("nobody", "é", "a b", "x" * 3000, "'", "%25"):
+            acme.delete(f"/api/members/{name}", 404)
+
+        def told(prefix):
+            keys = (acme.delete(f"/api/keys/{prefix}", 404), rotate(acme, prefix, 404))
+            user = f"{beta.slug}-ann"
+            members = (acme.delete(f"/api/members/{user}", 404), issue(acme, 404, user=user))
+            details = [each.json["detail"].replace(prefix[4:], "") for each in keys]
+            return details, [same_answer(each) for each in members]
+
+        nowhere = told("kpf_00000000")
+        user_of(beta)
+        assert told(beta.key[:12]) == nowhere
+        assert len(beta.get("/api/members").json) == 1
 
 
 class TestOrganisation:
@@ -111,6 +114,7 @@ class TestOrganisation:
         assert found["stored_bytes"] == 0
         assert set(found["limits"].values()) == {None}
 
+    @pytest.mark.backend
     def test_it_tells_what_it_keeps_and_may_keep(self, acme):
         size = acme.publish("widget")["size"]
         with acme.hub.registry.database.write() as db:
@@ -123,6 +127,7 @@ class TestOrganisation:
 
 
 class TestKeys:
+    @pytest.mark.backend
     def test_a_new_key_is_shown_once_and_works(self, acme):
         response = issue(acme, label="ci")
         made = response.json
@@ -138,7 +143,7 @@ class TestKeys:
     def test_keys_are_listed_oldest_first_without_their_secrets(self, acme):
         user = user_of(acme)
         expiry = now() + timedelta(days=1)
-        issue(acme, label="one")
+        issue(acme, label="ü" * 120)
         issue(
             acme, label="two", user=user, scopes=["publish", "read"], expires_at=iso_seconds(expiry)
         )
@@ -147,7 +152,7 @@ class TestKeys:
         assert list(one) == list(two)
         assert first["prefix"] == acme.key[:12]
         assert first["last_used_at"] is not None
-        assert (one["label"], one["user"], one["scopes"]) == ("one", None, None)
+        assert (one["label"], one["user"], one["scopes"]) == ("ü" * 120, None, None)
         assert (one["expires_at"], one["revoked_at"], one["last_used_at"]) == (None, None, None)
         assert (two["label"], two["user"]) == ("two", user)
         assert sorted(two["scopes"]) == ["publish", "read"]
@@ -155,125 +160,73 @@ class TestKeys:
         assert MICROS.fullmatch(two["created_at"])
         assert not {"key", "secret", "digest", "hash"} & set(one)
 
-    def test_a_key_may_be_a_user_s(self, acme):
+    def test_a_key_may_be_a_user_s_and_may_be_narrowed(self, acme):
         user = user_of(acme)
         client = with_key(acme, issue(acme, user=user).json["key"])
         assert client.publish("widget")["published_by"] == user
-
-    def test_a_key_may_be_narrowed(self, acme):
         client = with_key(acme, issue(acme, scopes=["read"]).json["key"])
         client.get("/api/packages")
         client.publish("widget", status=403)
 
-    @pytest.mark.parametrize(
-        "wish",
-        [
-            {"label": "x" * 121},
-            {"label": "a\nb"},
-            {"label": "a\0b"},
-            {"label": 1},
-            {"label": None},
-            {"label": "\ud800"},
-            {"scopes": ["root"]},
-            {"scopes": "root"},
-            {"scopes": [1]},
-            {"scopes": {"read": True}},
-            {"scopes": 7},
-            {"only": ["packages"]},
-            {"only": ["packages:"]},
-            {"only": ["packages:a b"]},
-            {"only": ["packages:*a*b*"]},
-            {"only": ["package:a"]},
-            {"only": ["packages:" + "x" * 1024]},
-            {"only": ["packages:a"], "scopes": ["admin"]},
-            {"only": [1]},
-            {"only": {"packages": "a"}},
-            {"expires_at": "yesterday"},
-            {"expires_at": 7},
-            {"expires_at": "2001-01-01T00:00:00Z"},
-            {"expires_at": "0001-01-01T00:00:00+14:00"},
-            {"user": 7},
-            {"user": ["x"]},
-            {"unknown": 1},
-        ],
-        ids=repr,
-    )
-    def test_a_wish_that_cannot_be_is_400(self, acme, wish):
-        response = issue(acme, 400, **wish)
-        assert isinstance(response.json["detail"], str)
+    def test_a_wish_that_cannot_be_is_400(self, acme):
+        patterns = [*("packages", "packages:", "packages:a b", "packages:*a*b*", "package:a")]
+        patterns += ["packages:" + "x" * 1024, 1]
+        dates = ["yesterday", 7, "2001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"]
+        scopes = ["root", "\ud800", "\0", "", "x" * 9999, 1]
+        wishes = [
+            *({"label": each} for each in ("x" * 121, "a\nb", "a\0b", 1, None, "\ud800")),
+            *({"scopes": [each]} for each in scopes),
+            *({"scopes": "root"}, {"scopes": {"read": True}}, {"scopes": 7}, {"unknown": 1}),
+            *({"only": [each]} for each in patterns),
+            *({"only": ["packages:a"], "scopes": ["admin"]}, {"only": {"packages": "a"}}),
+            *({"expires_at": each} for each in dates),
+            *({"user": 7}, {"user": ["x"]}),
+        ]
+        for wish in wishes:
+            assert isinstance(issue(acme, 400, **wish).json["detail"], str), wish
+        for user in ("\ud800", "\0", "x" * 9999, "\u202e", "a\nb"):
+            assert issue(acme, "4*", user=user).status_int in {400, 404}
+        for body in ([], "x", 1, None):
+            acme.send_json("POST", "/api/keys", body, 400)
         assert len(acme.get("/api/keys").json) == 1
 
-    @pytest.mark.parametrize("user", ["\ud800", "\0", "x" * 9999, "\u202e", "a\nb"], ids=ascii)
-    def test_a_user_that_cannot_be_is_refused(self, acme, user):
-        assert issue(acme, "4*", user=user).status_int in {400, 404}
+    def test_nonsense_does_not_come_back_by_the_megabyte(self, acme):
+        long = "x" * 500_000
+        for wish in (
+            *({"user": long}, {"scopes": [long]}, {"only": [long]}, {long: 1}),
+            {"only": ["packages:" + "\n" * 100_000]},
+            {f"{number}{'x' * 1000}": 1 for number in range(500)},
+        ):
+            assert len(issue(acme, "4*", **wish).body) < 2000
 
-    def test_accents_without_end_hold_up_nobody(self, acme):
+    def test_accents_without_end_are_not_brought_into_an_order(self, acme, monkeypatch):
+        """That would take as much time as they are squared."""
+        real, lengths = unicodedata.normalize, [0]
+
+        def noted(form, text):
+            lengths.append(len(text))
+            return real(form, text[:1000])
+
+        monkeypatch.setattr(unicodedata, "normalize", noted)
         accents = "\u0301\u0323" * 50_000
-        before = time.process_time()
         issue(acme, 404, user=accents)
         issue(acme, 400, only=[f"packages:{accents}"])
         acme.send_json("POST", "/api/packages", {"name": accents}, 400)
-        assert time.process_time() - before < 2
+        assert max(lengths) < 1000
 
-    @pytest.mark.parametrize(
-        "wish",
-        [
-            {"user": "x" * 500_000},
-            {"scopes": ["x" * 500_000]},
-            {"only": ["x" * 500_000]},
-            {"only": ["packages:" + "\n" * 100_000]},
-            {"x" * 500_000: 1},
-            {f"{number}{'x' * 1000}": 1 for number in range(500)},
-        ],
-        ids=["user", "scopes", "kind", "pattern", "field", "fields"],
-    )
-    def test_nonsense_does_not_come_back_by_the_megabyte(self, acme, wish):
-        assert len(issue(acme, "4*", **wish).body) < 2000
-
-    @pytest.mark.parametrize("scope", ["\ud800", "\0", "", "x" * 9999], ids=ascii)
-    def test_a_scope_that_cannot_be_is_refused(self, acme, scope):
-        issue(acme, 400, scopes=[scope])
-
-    @pytest.mark.parametrize("body", [[], "x", 1, None])
-    def test_a_body_that_is_no_object_is_400(self, acme, body):
-        acme.send_json("POST", "/api/keys", body, 400)
-
-    def test_a_label_of_120_characters_is_fine(self, acme):
-        assert issue(acme, label="ü" * 120).json["label"] == "ü" * 120
-
-    def test_a_user_elsewhere_is_a_user_nowhere(self, acme, beta):
-        username = f"{beta.slug}-ann"
-        nowhere = same_answer(issue(acme, "4*", user=username))
-        user_of(beta)
-        assert same_answer(issue(acme, "4*", user=username)) == nowhere
-        assert nowhere[0] == 404
-
-    @pytest.mark.parametrize("spell", [lambda prefix: prefix, lambda prefix: prefix[4:]])
-    def test_a_revoked_key_stops_at_once_and_stays_listed(self, acme, spell):
-        made = issue(acme).json
-        client = with_key(acme, made["key"])
-        client.get("/api/packages")
-        assert acme.delete(f"/api/keys/{spell(made['prefix'])}").body == b""
-        assert_refused(client.get("/api/packages", 401), 401, "invalid API key")
-        assert MICROS.fullmatch(acme.get("/api/keys").json[1]["revoked_at"])
-
-    def test_revoking_again_changes_nothing(self, acme):
-        made = issue(acme).json
-        acme.delete(f"/api/keys/{made['prefix']}")
-        before = acme.get("/api/keys").json[1]["revoked_at"]
-        acme.delete(f"/api/keys/{made['prefix']}")
-        assert acme.get("/api/keys").json[1]["revoked_at"] == before
-
-    def test_a_key_elsewhere_is_a_key_nowhere(self, acme, beta):
-        prefix = beta.key[4:12]
-        response = acme.delete(f"/api/keys/kpf_{prefix}", 404)
-        nowhere = acme.delete("/api/keys/kpf_00000000", 404)
-        assert response.json["detail"].replace(prefix, "00000000") == nowhere.json["detail"]
-        beta.get("/api/packages")
-
-    @pytest.mark.parametrize("prefix", ["x", "kpf_", "KPF_00000000", "%00", "é", "x" * 3000])
-    def test_what_is_no_prefix_is_404(self, acme, prefix):
-        assert acme.delete(f"/api/keys/{prefix}", "4*").status_int in {400, 404}
+    @pytest.mark.backend
+    def test_a_revoked_key_stops_at_once_and_stays_listed(self, acme):
+        for number, start in enumerate((0, 4), 1):
+            made = issue(acme).json
+            client = with_key(acme, made["key"])
+            client.get("/api/packages")
+            moments = []
+            for _ in range(2):  # again changes nothing
+                assert acme.delete(f"/api/keys/{made['prefix'][start:]}").body == b""
+                moments.append(acme.get("/api/keys").json[number]["revoked_at"])
+            assert MICROS.fullmatch(moments[0])
+            assert moments[0] == moments[1]
+            assert_refused(client.get("/api/packages", 401), 401, "invalid API key")
 
     def test_a_whole_key_is_revoked_and_its_secret_is_nowhere(self, acme):
         leaked = acme.hub.issue_key(acme.slug)
@@ -293,12 +246,10 @@ class TestKeys:
 class TestRotation:
     """A new key takes the place of one, and for a while both are good."""
 
-    def rotate(self, client, prefix, status=201, **wish):
-        return client.send_json("POST", f"/api/keys/{prefix}/rotate", wish, status)
-
+    @pytest.mark.backend
     def test_both_are_good_until_the_old_one_ends(self, acme):
         old = issue(acme, label="ci", scopes=["read", "publish"]).json
-        made = self.rotate(acme, old["prefix"])
+        made = rotate(acme, old["prefix"])
         new = made.json
         assert made.headers["Cache-Control"] == "no-store"
         assert (new["label"], new["old_prefix"]) == ("ci", old["prefix"])
@@ -311,78 +262,72 @@ class TestRotation:
         assert (was["successor"], was["expires_at"]) == (new["prefix"], new["old_expires_at"])
         assert (took_over["scopes"], took_over["expires_at"]) == (was["scopes"], None)
 
-    def test_the_old_one_may_end_at_once(self, acme):
-        old = issue(acme).json
-        new = self.rotate(acme, old["prefix"], overlap_hours=0).json
-        assert_refused(with_key(acme, old["key"]).get("/api/packages", 401), 401, "invalid API key")
-        with_key(acme, new["key"]).get("/api/packages")
-
     def test_a_key_that_would_expire_begins_its_life_anew_and_ends_no_later_than_before(self, acme):
         soon = iso_seconds(now() + timedelta(hours=2))
         old = issue(acme, expires_at=soon).json
-        new = self.rotate(acme, old["prefix"], overlap_hours=24).json
+        new = rotate(acme, old["prefix"], overlap_hours=24).json
         assert new["old_expires_at"].startswith(soon[:-1])
         life = datetime.fromisoformat(acme.get("/api/keys").json[-1]["expires_at"]) - now()
         assert timedelta(hours=1.9) < life < timedelta(hours=2.1)
 
+    @pytest.mark.backend
     def test_a_key_that_ends_with_time_itself_is_rotated(self, acme):
         old = issue(acme, expires_at="9999-12-31T23:59:59Z").json
-        self.rotate(acme, old["prefix"])
+        rotate(acme, old["prefix"])
         assert acme.get("/api/keys").json[-1]["expires_at"].startswith("9999-12-31")
 
+    @pytest.mark.backend
     def test_of_many_that_rotate_a_key_at_one_moment_one_does(self, acme):
         old = issue(acme).json
         with ThreadPoolExecutor(6) as threads:
             clients = [with_key(acme, acme.key) for _ in range(6)]
-            answers = list(threads.map(lambda one: self.rotate(one, old["prefix"], "*"), clients))
+            answers = list(threads.map(lambda one: rotate(one, old["prefix"], "*"), clients))
         assert sorted(each.status_int for each in answers) == [201] + [409] * 5
 
     def test_user_and_names_stay(self, acme):
-        user = user_of(acme)
-        old = issue(acme, user=user, only=["packages:widget"]).json
-        self.rotate(acme, old["prefix"])
-        _, was, now_ = acme.get("/api/keys").json
-        assert (
-            (now_["user"], now_["only"])
-            == (was["user"], was["only"])
-            == (user, ["packages:widget"])
-        )
+        wish = {"user": user_of(acme), "only": ["packages:widget"]}
+        rotate(acme, issue(acme, **wish).json["prefix"])
+        for each in acme.get("/api/keys").json[1:]:
+            assert {name: each[name] for name in wish} == wish
 
-    @pytest.mark.parametrize("end", ["rotate", "revoke", "expire"])
-    def test_what_is_over_is_not_rotated(self, acme, end):
-        old = issue(acme).json
-        if end == "revoke":
-            acme.delete(f"/api/keys/{old['prefix']}")
-        else:
-            self.rotate(acme, old["prefix"], overlap_hours=0 if end == "expire" else 1)
-        before = len(acme.get("/api/keys").json)
-        assert old["prefix"] in self.rotate(acme, old["prefix"], 409).json["detail"]
-        assert len(acme.get("/api/keys").json) == before
+    def test_what_is_over_is_not_rotated(self, acme):
+        for end in ("rotate", "revoke", "expire"):
+            old = issue(acme).json
+            if end == "revoke":
+                acme.delete(f"/api/keys/{old['prefix']}")
+            else:
+                rotate(acme, old["prefix"], overlap_hours=0 if end == "expire" else 1)
+            with_key(acme, old["key"]).get("/api/packages", 200 if end == "rotate" else 401)
+            before = len(acme.get("/api/keys").json)
+            assert old["prefix"] in rotate(acme, old["prefix"], 409).json["detail"]
+            assert len(acme.get("/api/keys").json) == before
 
     def test_a_narrowed_key_rotates_none_that_may_do_more(self, acme):
         narrow = with_key(acme, acme.hub.issue_key(acme.slug, scopes=["admin"]))
-        self.rotate(narrow, acme.key[:12], 403)
-        self.rotate(narrow, narrow.key[:12])
+        rotate(narrow, acme.key[:12], 403)
+        rotate(narrow, narrow.key[:12])
         acme.get("/api/packages")
 
-    def test_a_key_elsewhere_is_a_key_nowhere(self, acme, beta):
-        response = self.rotate(acme, beta.key[:12], 404)
-        nowhere = self.rotate(acme, "kpf_00000000", 404)
-        assert response.json["detail"].replace(beta.key[4:12], "00000000") == nowhere.json["detail"]
-
-    @pytest.mark.parametrize(
-        "hours", [-1, 1.5, True, None, "", "x", "-1", 10**9, [1], "\uff19", "0000000024"]
-    )
-    def test_an_overlap_that_cannot_be_is_400(self, acme, hours):
-        self.rotate(acme, acme.key[:12], 400, overlap_hours=hours)
-        self.rotate(acme, acme.key[:12], 400, hours=1)
+    def test_an_overlap_that_cannot_be_is_400(self, acme):
+        for hours in (-1, 1.5, True, None, "", "x", "-1", 10**9, [1], "\uff19", "0000000024"):
+            rotate(acme, acme.key[:12], 400, overlap_hours=hours)
+        rotate(acme, acme.key[:12], 400, hours=1)
 
     def test_it_is_in_the_log(self, acme):
         old = issue(acme).json
-        new = self.rotate(acme, old["prefix"]).json
+        new = rotate(acme, old["prefix"]).json
         event = next(each for each in acme.get("/api/log").json if each["action"] == "key:rotate")
         assert event["subject"] == f"key:{old['prefix']}"
         assert event["details"]["successor"] == new["prefix"][4:]
+
+
+@pytest.fixture(scope="module")
+def named(hub):
+    """An organisation that has packages of all `NAMES`."""
+    client = hub.organisation()
+    for name in NAMES:
+        client.send_json("POST", "/api/packages", {"name": name}, 201)
+    return client
 
 
 class TestNames:
@@ -402,30 +347,26 @@ class TestNames:
         limited.send_json("PUT", "/api/packages/lib/aliases/stable", {"version": 1})
         assert limited.download("lib", 1)
 
-    @pytest.mark.parametrize("name", ["other", "Team-a", "lib2", "nowhere", "xteam-a"])
-    def test_the_rest_is_closed_whether_it_is_there_or_not(self, limited, name):
-        refusals = [
-            limited.get(f"/api/packages/{name}", 403),
-            limited.get(f"/api/packages/{name}/versions/1/download", 403),
-            limited.get(f"/api/packages/{name}/history", 403),
-            limited.upload(f"/api/packages/{name}/versions", package_zip(name), status=403),
-            limited.send_json("PUT", f"/api/packages/{name}/aliases/stable", {"version": 1}, 403),
-            limited.delete(f"/api/packages/{name}/versions/1", 403),
-            limited.send_json("POST", "/api/packages", {"name": name}, 403),
-        ]
-        for each in refusals:
-            assert_refused(each, 403, "You do not have permission to perform this action.")
+    def test_the_rest_is_closed_whether_it_is_there_or_not(self, limited):
+        for name in ("other", "Team-a", "lib2", "nowhere", "xteam-a"):
+            at = f"/api/packages/{name}"
+            refusals = [limited.get(f"{at}{each}", 403) for each in ("", "/history")]
+            refusals += [
+                limited.get(f"{at}/versions/1/download", 403),
+                limited.upload(f"{at}/versions", package_zip(name), status=403),
+                limited.send_json("PUT", f"{at}/aliases/stable", {"version": 1}, 403),
+                limited.delete(f"{at}/versions/1", 403),
+                limited.send_json("POST", "/api/packages", {"name": name}, 403),
+            ]
+            for each in refusals:
+                assert_refused(each, 403, MAY_NOT)
+        for path in ("pages", "keys", "log", "members", "organisation"):
+            limited.get(f"/api/{path}", 403)
 
-    @pytest.mark.parametrize("path", ["pages", "keys", "log", "members", "organisation"])
-    def test_everything_else_is_closed(self, limited, path):
-        limited.get(f"/api/{path}", 403)
-
+    @pytest.mark.backend
     def test_a_listing_shows_what_it_may_see_page_by_page(self, limited):
-        assert [each["name"] for each in limited.get("/api/packages").json] == [
-            "lib",
-            "team-a",
-            "team-b",
-        ]
+        names = [each["name"] for each in limited.get("/api/packages").json]
+        assert names == ["lib", "team-a", "team-b"]
         first = limited.get("/api/packages?limit=2")
         assert [each["name"] for each in first.json] == ["lib", "team-a"]
         following = re.search(r"<([^>]+)>", first.headers["Link"])[1]
@@ -444,39 +385,30 @@ class TestNames:
             assert limited.publish(fork, archive)["forked_from"] == origin
         assert "other" not in limited.get("/api/packages/team-2/history").text
 
-    def test_it_may_be_narrower_still(self, acme):
+    def test_it_may_be_narrower_still_and_is_never_an_administrator(self, acme):
         acme.publish("lib")
         made = issue(acme, only=["packages:lib"], scopes=["read"]).json
         reader = with_key(acme, made["key"])
         reader.get("/api/packages/lib")
         reader.publish("lib", status=403)
-
-    def test_without_scopes_it_is_no_administrator(self, acme):
         issue(acme, only="packages:lib packages:team-*")
         found = acme.get("/api/keys").json[-1]
         assert found["scopes"] == ["read", "publish"]
         assert found["only"] == ["packages:lib", "packages:team-*"]
 
-    @given(
-        pattern=st.from_regex(r"(?!.*\*.*\*.*\*)[a-c.*?-]{1,6}", fullmatch=True),
-        names=st.lists(
-            st.from_regex(r"[a-cA][a-c.-]{0,5}", fullmatch=True), max_size=9, unique=True
-        ),
-    )
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_databases_and_the_hub_agree_on_what_a_pattern_matches(self, hub, pattern, names):
-        client = hub.organisation()
-        for name in names:
-            client.send_json("POST", "/api/packages", {"name": name}, 201)
-        made = issue(client, only=[f"packages:{pattern}"]).json
-        limited = with_key(client, made["key"])
+    @pytest.mark.backend
+    @given(pattern=st.from_regex(r"(?!.*\*.*\*.*\*)[a-c.*?-]{1,6}", fullmatch=True))
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_databases_and_the_hub_agree_on_what_a_pattern_matches(self, named, pattern):
+        limited = with_key(named, issue(named, only=[f"packages:{pattern}"]).json["key"])
         listed = {each["name"] for each in limited.get("/api/packages").json}
-        assert listed == {name for name in names if fnmatchcase(name, pattern)}
-        for name in names:
+        assert listed == {name for name in NAMES if fnmatchcase(name, pattern)}
+        for name in NAMES[:4]:
             limited.get(f"/api/packages/{name}", 200 if name in listed else 403)
 
 
 class TestMembers:
+    @pytest.mark.backend
     def test_members_come_by_name(self, acme):
         users = [user_of(acme, name) for name in ("zoe", "ann", "bob")]
         found = acme.get("/api/members").json
@@ -493,25 +425,15 @@ class TestMembers:
         assert acme.get("/api/members").json == []
         acme.delete(f"/api/members/{user}", 404)
 
-    def test_a_member_elsewhere_is_one_nowhere(self, acme, beta):
-        username = f"{beta.slug}-ann"
-        nowhere = same_answer(acme.delete(f"/api/members/{username}", 404))
-        user_of(beta)
-        assert same_answer(acme.delete(f"/api/members/{username}", 404)) == nowhere
-        assert len(beta.get("/api/members").json) == 1
-
     def test_an_inactive_member_shows_as_one(self, acme):
         user = user_of(acme)
         with acme.hub.registry.database.write() as db:
             acme.hub.accounts(db).set_active(user, active=False)
         assert acme.get("/api/members").json[0]["active"] is False
 
-    @pytest.mark.parametrize("name", ["nobody", "é", "a b", "x" * 3000, "'", "%25"])
-    def test_nobody_cannot_leave(self, acme, name):
-        acme.delete(f"/api/members/{name}", 404)
-
 
 class TestLog:
+    @pytest.mark.backend
     def test_it_tells_who_did_what_newest_first(self, acme):
         user = user_of(acme)
         made = issue(acme, user=user).json
@@ -539,6 +461,7 @@ class TestLog:
         assert (first["outcome"], first["details"]["status"]) == ("refused", 404)
         assert (second["outcome"], second["details"]["status"]) == ("refused", 400)
 
+    @pytest.mark.backend
     def test_it_can_be_read_whatever_was_refused(self, acme):
         for odd in ("\ud800", "\0", "\u202e", "a\nb", "x" * 9999, "\U0010ffff"):
             for field in ("label", "user", "scopes", odd):
@@ -553,10 +476,8 @@ class TestLog:
         assert acme.get("/api/keys").json
         assert acme.get("/api/packages").json is not None
 
-    def test_it_is_one_s_own(self, acme, beta):
+    def test_it_is_one_s_own_and_an_event_has_the_id_of_its_answer(self, acme, beta):
         beta.publish("widget")
-        assert "widget" not in acme.get("/api/log").text
-
-    def test_an_event_and_its_answer_bear_the_same_id(self, acme):
         response = issue(acme)
+        assert "widget" not in acme.get("/api/log").text
         assert acme.get("/api/log").json[0]["request_id"] == response.headers["X-Request-Id"]
