@@ -180,6 +180,7 @@ def test_an_archive_that_could_hurt_is_refused_by_the_name_of_the_member(acme):
         archive_of(member("/evil")),
         archive_of(member("evil", b"/etc/passwd", mode=stat.S_IFLNK | 0o777)),
         archive_of(member("evil"), member("EVIL")),
+        archive_of(member("HISTORY.md/evil")),
         archive_of(member("evil", b"\0" * 20 * 1024**2)),
         encrypted(),
         wrong_checksum(),
