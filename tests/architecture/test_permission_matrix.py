@@ -14,6 +14,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from hubrepo.features.docs.resources import DocsResource, OpenAPIResource
 from hubrepo.features.pages.resources import PublishedResource
+from hubrepo.kernel.web import RootResource
 from hubrepo.kernel.web.operations import OperationsResource
 from tests.support.beside import beside_tests
 from tests.support.contract import same_answer
@@ -30,7 +31,7 @@ Below each URL its methods, the permission that they ask for, and the states of 
 that did something was given to one of these callers at a time, each to a thing of its own.
 """
 
-OPEN_TO_ALL = {OperationsResource, OpenAPIResource, DocsResource, PublishedResource}
+OPEN_TO_ALL = {RootResource, OperationsResource, OpenAPIResource, DocsResource, PublishedResource}
 
 
 def views_by_path(hub: Hub, authenticator: str) -> Mapping[str, list[View]]:

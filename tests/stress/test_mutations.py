@@ -4,9 +4,6 @@ Each mutation is one line of the source. The tests named beside it are part of `
 of them must fail.
 """
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.stress.conftest import Budget
-from tests.support.copies import copy_project
+from tests.support.copies import copy_project, run_tests
 
 pytestmark = pytest.mark.stress
 
@@ -113,12 +110,7 @@ def is_noticed(mutation: Mutation) -> bool:
         text = file.read_text(encoding="utf-8")
         assert mutation.kept in text, mutation
         file.write_text(text.replace(mutation.kept, mutation.broken, 1), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not stress"]
-        environ = {name: text for name, text in os.environ.items() if "PYTEST" not in name}
-        done = subprocess.run(
-            [*command, "-p", "no:cacheprovider", *mutation.tests],
-            cwd=folder, env={**environ, "PYTHONPATH": name}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run_tests(folder, "-x", "-m", "not stress", *mutation.tests)
     # 1 is "some tests failed"; anything else but 0 is a mistake of this test.
     assert done.returncode in {0, 1}, done.stdout[-2000:] + done.stderr[-2000:]
     return done.returncode == 1

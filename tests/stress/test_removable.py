@@ -3,16 +3,13 @@
 It takes minutes: in a sample, `test_the_application_boots_without` of the architecture stands for it.
 """
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.support.copies import copy_project, run_tests
 from tests.support.features import needs_artifacts
 from tests.support.process import PROJECT
 
@@ -32,15 +29,7 @@ SKIPPED, MOST_SKIPPED = "this hub keeps no artifacts", 12
 
 def copy_without_artifacts(folder: Path) -> None:
     """Copy what git knows or would know, less the feature."""
-    done = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=PROJECT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in filter(None, done.stdout.split("\0")):
-        source, target = PROJECT / name, folder / name
-        if source.is_file() and not name.startswith(FOLDERS):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
+    copy_project(folder, FOLDERS)
     contents = folder / "hubrepo" / "__init__.py"
     text = contents.read_text(encoding="utf-8")
     assert text.count(LINE) == 1
@@ -49,12 +38,7 @@ def copy_without_artifacts(folder: Path) -> None:
 
 def run(folder: Path, *arguments: str) -> str:
     """Run pytest there, with nothing of this project on its path. Return what it prints."""
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
-        cwd=folder, env={**environ, "PYTHONPATH": str(folder)},
-        capture_output=True, text=True, timeout=900, check=False,
-    )  # fmt: skip
+    done = run_tests(folder, *arguments)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     return done.stdout
 

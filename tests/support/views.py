@@ -18,6 +18,7 @@ from hubrepo.features.packages import resources as packages
 from hubrepo.features.pages import resources as pages
 from hubrepo.kernel.accounts import AccountService, ApiKey, Organisation
 from hubrepo.kernel.base import now
+from hubrepo.kernel.web import RootResource
 from hubrepo.kernel.web.operations import OperationsResource
 from tests.support.archives import package_zip, page_zip
 from tests.support.beside import beside_tests
@@ -177,6 +178,7 @@ MEMBER: States = {
 
 PLACES: dict[type, Place] = {
     OperationsResource: Place("/_ah"),
+    RootResource: Place("/"),
     docs.OpenAPIResource: Place("/api/openapi.json"),
     docs.DocsResource: Place("/docs"),
     packages.PackagesResource: Place("/api/packages", PACKAGE),

@@ -116,3 +116,14 @@ def test_the_description_holds_nothing_of_a_tenant(hub: Hub, acme: Client):
     assert "secretive" not in text
     assert acme.slug not in text
     assert acme.key.split("_")[1] not in text
+
+
+def test_the_start_leads_to_the_description(hub: Hub, tmp_path):
+    for prefix in ("", "/hub"):
+        answer = hub.app(SCRIPT_NAME=prefix).get(f"{prefix}/", status=303)
+        assert answer.headers["Location"] == f"{prefix}/docs"
+    assert hub.app().post("/", status=405).headers["Allow"] == "GET, HEAD, OPTIONS"
+    both = Hub.below(tmp_path, pages_host="pages.example.net")
+    assert both.app().get("/", headers={"Host": "pages.example.net"}, status=404)
+    assert both.app().get("/", headers={"Host": "hub.example.net"}, status=303)
+    both.registry.database.close()
