@@ -10,8 +10,8 @@ from tests.support.two_organisations import starter
 
 # A run that fails is shown as it was: to make it small takes minutes.
 few = settings(
-    max_examples=4,
-    stateful_step_count=35,
+    max_examples=3,
+    stateful_step_count=30,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

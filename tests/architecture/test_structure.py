@@ -63,6 +63,7 @@ def test_a_feature_has_the_usual_files_and_is_in_the_table_of_contents():
         assert names - FILES_OF_A_FEATURE == MORE_FILES.get(feature, set())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("feature", hubrepo.FEATURES)
 def test_the_application_starts_without(feature, tmp_path, monkeypatch):
     rest = tuple(each for each in hubrepo.FEATURES if each != feature)

@@ -15,7 +15,7 @@ from tests.support.intruder import Hole, Intruder, holes
 from tests.support.traversal import STRINGS
 
 # Each place gets a share of the strings.
-SHARE = 25
+SHARE = 50
 
 
 @pytest.fixture(scope="module")

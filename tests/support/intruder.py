@@ -8,7 +8,7 @@ import hashlib
 import json
 import secrets
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -68,12 +68,11 @@ class Intruder:
         self.client.publish_page("docs")
         self.client.send_json("PUT", "/api/packages/widget/aliases/stable", {"version": 1})
         if HAS_ARTIFACTS:
-            for name, client, content in (
-                ("owned", self.owner, self.secret),
-                ("widget", self.client, "an artifact"),
-            ):
+            for name, client in (("owned", self.owner), ("widget", self.client)):
                 client.artifacts.create(name)
+                content = self.secret if name == "owned" else "an artifact"
                 client.artifacts.put(name, "v1", content.encode())
+        self._stage = self.blobs / ".stage"
         (self._own_folder,) = set(self.blobs.iterdir()) - others
         siblings = (Path(f"{self.blobs}-secret"), folder / "etc", folder / "hub.old")
         for each in (folder, folder / "hub", self.blobs, *siblings):
@@ -91,22 +90,13 @@ class Intruder:
             and not path.name.startswith("hub.sqlite")
         }
 
-    @property
-    def _stage(self) -> Path:
-        return self.blobs / ".stage"
-
     def check_outside(self) -> None:
         """Nothing was written where the intruder has nothing to say, and no stage is left."""
         assert self._outside() == self._before
         assert list(self._stage.iterdir()) == []
 
     def ask(
-        self,
-        method: str,
-        url: str,
-        body: bytes = b"",
-        content_type: str = "",
-        by: Client | None = None,
+        self, method: str, url: str, body: bytes = b"", kind: str = "", by: Client | None = None
     ) -> Response:
         """The answer to a request whose target is sent as it stands, checked."""
         path, _, query = url.partition("?")
@@ -116,7 +106,7 @@ class Intruder:
             "REQUEST_URI": url,
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
             "QUERY_STRING": query,
-            "CONTENT_TYPE": content_type,
+            "CONTENT_TYPE": kind,
         }
         request = Request.blank("/", environ=environ, method=method, body=body)
         answer = request.get_response(self.hub.wsgi)
@@ -140,41 +130,31 @@ class Intruder:
         page, junk = page_zip(None, {"index.html": "<h1>x</h1>"}), self.secret[::-1].encode()
         quoted = "".join(f"\\U{ord(each):08x}" for each in text)
         named = make_zip({"package.toml": f'[package]\nname = "{quoted}"\nauthor = "ann"\n'})
-        # The head that they name is never reached: nothing piles up.
-        sent: list[tuple[str, bytes]] = [
-            ("/api/pages", form(page, text, path=text)),
-            (versions, form(named, text, parent_version="999999", forked_from=text)),
-        ]
-        values: list[tuple[str, str, dict[str, object]]] = [
-            ("POST", "/api/packages", {"name": text})
+        sent = [
+            ("POST", "/api/pages", form(page, text, path=text)),
+            # The head that it names is never reached: nothing piles up.
+            ("POST", versions, form(named, text, parent_version="999999", forked_from=text)),
+            ("POST", "/api/packages", {"name": text}),
         ]
         if HAS_ARTIFACTS:
             there = {"product": "widget", "version": f"w{next(self._numbers)}"}
-            fields = [{**there, name: text} for name in ("product", "version", "checksum")]
-            sent += [("/product/upload", form(junk, **each)) for each in fields]
-            sent.append(("/product/upload", form(junk, text, **there)))
-            values += self._artifacts(text)
-        for path, body in sent:
-            yield self._statused(self.ask("POST", path, body, FORM), {201, 400, 404, 409, 413, 422})
-        for method, path, value in values:
-            answer = self.ask(method, path, json.dumps(value).encode(), JSON)
-            yield self._statused(answer, {200, 201, 204, 400, 404, 409})
-
-    @staticmethod
-    def _artifacts(text: str) -> Iterable[tuple[str, str, dict[str, object]]]:
-        yield "PUT", "/product/create", {"name": text}
-        for method, action in (
-            ("PUT", "addToken"),
-            ("DELETE", "deleteToken"),
-            ("DELETE", "deleteVersion"),
-        ):
+            for field in ("product", "version", "checksum"):
+                sent += [("POST", "/product/upload", form(junk, text, **{**there, field: text}))]
             for field in ("product", "token", "version"):
                 value = {"product": "widget", "token": text, "version": "none", field: text}
-                yield (
-                    method,
-                    f"/api/product/modify/{action}",
-                    {**value, "permissions": {"upload": True}},
-                )
+                value |= {"permissions": {"upload": True}}
+                sent += [("PUT", "/api/product/modify/addToken", value)]
+                sent += [
+                    ("DELETE", f"/api/product/modify/delete{each}", value)
+                    for each in ("Token", "Version")
+                ]
+            sent += [("PUT", "/product/create", {"name": text})]
+        for method, path, body in sent:
+            is_form = isinstance(body, bytes)
+            content = body if is_form else json.dumps(body).encode()
+            answer = self.ask(method, path, content, FORM if is_form else JSON)
+            assert answer.status_int in {200, 201, 204, 400, 404, 409, 413, 422}, answer.body
+            yield answer.status_int
 
 
 def form(archive: bytes, filename: str = "x.zip", **fields: str) -> bytes:

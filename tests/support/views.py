@@ -36,12 +36,10 @@ _names = itertools.count(1)
 
 
 def fresh_name() -> str:
-    """A name that nothing bears, anywhere."""
     return f"thing-{next(_names):05}"
 
 
 def missing(_owner: Client, name: str) -> str:
-    """Nothing is there."""
     return name
 
 
@@ -205,12 +203,10 @@ PLACES: dict[type, Place] = {
 
 
 def json_body(value: object) -> Body:
-    """A value as JSON."""
     return json.dumps(value).encode(), "application/json"
 
 
 def form_body(file: bytes, **fields: str) -> Body:
-    """A form with a file."""
     parts = [text_part(*each) for each in fields.items()]
     return multipart([*parts, file_part(file)]), "multipart/form-data; boundary=frontier"
 
@@ -247,12 +243,10 @@ class View:
 
     @property
     def place(self) -> Place:
-        """Where it is."""
         return PLACES[self.context]
 
     @property
     def path(self) -> str:
-        """Its URL, as places spell them."""
         return self.prefix + self.place.path + (f"/{self.name}" if self.name else "")
 
     def url(self, owner: Client, name: str) -> str:

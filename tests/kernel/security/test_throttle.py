@@ -16,8 +16,11 @@ TOO_MANY = "too many failed attempts, wait a minute"
 
 
 @pytest.fixture
-def hubs(tmp_path):
+def hubs(tmp_path, monkeypatch):
     """Two processes of one hub, as far as a throttle can tell: nothing is shared but the database."""
+    moment = now()
+    monkeypatch.setattr("hubrepo.kernel.security.throttle.now", lambda: moment)
+    monkeypatch.setattr("hubrepo.kernel.security.throttle.time", moment.timestamp)
     limits = {"security__failures_per_minute": "4", "security__key_failures_per_minute": "3"}
     made = [Hub.below(tmp_path, **limits) for _ in range(2)]
     yield made

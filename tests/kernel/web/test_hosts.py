@@ -27,9 +27,7 @@ def surfaces(*names):
     def include(config):
         for name in names:
             config.add_mount(RootResource, name, Surface)
-        config.add_view(
-            view, context=Surface, request_method="GET", permission=NO_PERMISSION_REQUIRED
-        )
+        config.add_view(view, context=Surface, permission=NO_PERMISSION_REQUIRED)
 
     return include
 
@@ -45,35 +43,22 @@ def claim(directive, *arguments):
     return include
 
 
-@pytest.fixture
-def made(tmp_path):
+def made(*features):
     """An application of the kernel and these features."""
-    registries = []
-
-    def make(*features):
-        settings = {
-            "hubrepo.database": f"sqlite:///{tmp_path}/hub.sqlite",
-            "hubrepo.blobs": "mem://",
-        }
-        config = Configurator(settings=settings)
-        registries.append(config.registry)
-        config.include("hubrepo.kernel")
-        for feature in features:
-            config.include(feature)
-        config.commit()
-        settle(config)
-        return TestApp(make_router(config), extra_environ={"REMOTE_ADDR": "127.0.0.1"})
-
-    yield make
-    for registry in registries:
-        registry.database.close()
+    rows = {"hubrepo.database": "sqlite://", "hubrepo.blobs": "mem://"}
+    config = Configurator(settings=rows)
+    for feature in ("hubrepo.kernel", *features):
+        config.include(feature)
+    config.commit()
+    settle(config)
+    return TestApp(make_router(config), extra_environ={"REMOTE_ADDR": "127.0.0.1"})
 
 
 def status(app, path, host):
     return app.get(path, headers={"Host": host}, status="*").status_int
 
 
-def test_a_claimed_host_has_one_surface_however_it_is_spelled(made):
+def test_a_claimed_host_has_one_surface_however_it_is_spelled():
     features = surfaces("pages", "other")
     for claimed in ("pages.example.net", "Pages.example.net.:8443"):
         app = made(features, claim("add_host", claimed, "pages"))
@@ -92,7 +77,7 @@ def test_a_claimed_host_has_one_surface_however_it_is_spelled(made):
             )
 
 
-def test_two_hosts_may_be_claimed_for_one_surface_and_each_for_its_own(made):
+def test_two_hosts_may_be_claimed_for_one_surface_and_each_for_its_own():
     hosts = {"a.example": "a", "a2.example": "a", "b.example": "b"}
     app = made(surfaces("a", "b"), *(claim("add_host", *each) for each in hosts.items()))
     for host, surface in [*hosts.items(), ("c.example", "ab")]:
@@ -104,17 +89,14 @@ def shaped(text):
     return lambda _error: text
 
 
-@pytest.mark.parametrize(
-    ("directive", "one", "two"),
-    [
+def test_two_claims_to_one_place_fail_at_boot():
+    for directive, one, two in (
         ("add_host", ("pages.example", "a"), ("Pages.example.:80", "b")),
         ("add_hygiene", ("/a", ()), ("/a", ())),
         ("add_error_shape", ("/a", shaped("x")), ("/a", shaped("y"))),
-    ],
-)
-def test_two_claims_to_one_place_fail_at_boot(made, directive, one, two):
-    with pytest.raises(ConfigurationConflictError):
-        made(claim(directive, *one), claim(directive, *two))
+    ):
+        with pytest.raises(ConfigurationConflictError):
+            made(claim(directive, *one), claim(directive, *two))
 
 
 def below(path):
@@ -140,7 +122,7 @@ PATHS = (
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_headers_and_errors_are_those_of_the_longest_path(made, order):
+def test_headers_and_errors_are_those_of_the_longest_path(order):
     kinds = {"a": "text/html; charset=utf-8", "b": "text/plain"}
     claims = []
     for place, path in (("a", "/a"), ("b", "/a/b")):
@@ -160,7 +142,7 @@ def test_headers_and_errors_are_those_of_the_longest_path(made, order):
             assert (answer.headers["Content-Type"], answer.text) == (kinds[place], place)
 
 
-def test_headers_of_a_place_are_on_all_its_answers(made):
+def test_headers_of_a_place_are_on_all_its_answers():
     app = made(surfaces("a"), claim("add_hygiene", "/a", [("X-Place", "a")]))
     for path, status in (("/a/x", 200), ("/a/../b", 400), ("/a/%ff", 400), ("/a?x=1", 200)):
         assert app.get(path, status=status).headers["X-Place"] == "a"

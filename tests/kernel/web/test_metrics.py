@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # What is shared is so for good, hence in a process of its own.
 PROGRAM = """
 import shutil, sys
@@ -19,6 +21,7 @@ metrics.observe("POST", 201, 0.1)
 """
 
 
+@pytest.mark.long
 def test_who_answers_to_the_end_needs_no_folder_any_more(tmp_path: Path) -> None:
     folder = tmp_path / "metrics"
     folder.mkdir()
