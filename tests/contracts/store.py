@@ -77,17 +77,14 @@ class StoreContract:
         stage.discard()
         assert list(store.list()) == []
 
-    def test_a_missing_blob_is_an_error_and_deleting_it_is_none(self, store):
-        put(store, KEY, b"content")
+    def test_a_missing_blob_is_an_error_and_deleting_it_is_none_and_no_bytes_are_bytes(self, store):
+        put(store, KEY, b"")
+        assert (content_of(store, KEY), store.stat(KEY).size) == (b"", 0)
         for _ in range(2):
             store.delete(KEY)
             for look in (store.open, store.stat):
                 with pytest.raises(BlobMissing):
                     look(KEY)
-
-    def test_no_bytes_are_bytes_too(self, store):
-        put(store, KEY, b"")
-        assert (content_of(store, KEY), store.stat(KEY).size) == (b"", 0)
 
     def test_bytes_are_read_from_where_one_asks(self, store):
         """WSGI servers ask how much there is by seeking to the end."""

@@ -22,10 +22,6 @@ def _make_with_tag(self: FakeKey, *arguments: Any, **keywords: Any) -> None:
     assert self.etag
 
 
-def _left_to_its_readers(_self: FakeKey, garbage: bool = False) -> None:
-    """The last one that holds the bytes frees them."""
-
-
 def _send_continue_and_wait_for_no_empty_body(self: HTTPChannel) -> None:
     is_empty = self.request.completed
     _send_continue(self)
@@ -33,7 +29,8 @@ def _send_continue_and_wait_for_no_empty_body(self: HTTPChannel) -> None:
 
 
 FakeKey.__init__ = _make_with_tag  # type: ignore[method-assign]
-FakeKey.dispose = _left_to_its_readers  # type: ignore[method-assign]
+# The last one that holds the bytes frees them.
+FakeKey.dispose = lambda *_: None  # type: ignore[method-assign]
 HTTPChannel.send_continue = _send_continue_and_wait_for_no_empty_body  # type: ignore[method-assign]
 
 _moto = DomainDispatcherApplication(create_backend_app)

@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -40,14 +40,12 @@ class S3Server:
     """An S3 API. `environ` are the credentials that it knows, as AWS tools read them."""
 
     endpoint: str
-    environ: Mapping[str, str] = field(
-        default_factory=lambda: {
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-    )
+    environ: ClassVar[Mapping[str, str]] = {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
     def url(self, place: str, **parameters: str) -> str:
         """The URL of a store at `bucket/prefix`."""
@@ -230,6 +228,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 DROP = 2048
 
 
+def _shut(each: socket.socket) -> None:
+    with suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+    each.close()
+
+
 class Wire:
     """A port that leads to a server, until it is told otherwise. Use it with `with`.
 
@@ -251,22 +255,24 @@ class Wire:
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._begin(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
         # Closing alone would not wake the thread that accepts.
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        _shut(self._listener)
         self.hang_up()
+
+    @staticmethod
+    def _begin(act: Callable[..., None], *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=act, args=arguments, daemon=True)
+        thread.start()
+        return thread
 
     def hang_up(self) -> None:
         """Break off every connection that there is, as a restarted server does."""
         for each in self._open:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+            _shut(each)
         self._open = []
 
     def _accept(self) -> None:
@@ -277,7 +283,7 @@ class Wire:
                 return
             self.connections += 1
             self._open.append(near)
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+            self._begin(self._serve, near)
 
     def _serve(self, near: socket.socket) -> None:
         try:
@@ -286,13 +292,11 @@ class Wire:
             near.close()
             return
         self._open.append(far)
-        back = threading.Thread(target=self._pass, args=(far, near), kwargs={"is_answer": True})
-        back.daemon = True
-        back.start()
-        self._pass(near, far, is_answer=False)
+        back = self._begin(self._pass, far, near, True)
+        self._pass(near, far, False)
         back.join()
 
-    def _pass(self, source: socket.socket, target: socket.socket, *, is_answer: bool) -> None:
+    def _pass(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         sent = 0
         with suppress(OSError):
             while data := source.recv(65536):
@@ -312,10 +316,8 @@ class Wire:
                 sent += len(part)
                 if len(part) < len(data):
                     break
-        for each in (source, target):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        _shut(source)
+        _shut(target)
 
     def _drip(self, target: socket.socket, data: bytes) -> None:
         for at in range(0, len(data), DROP):

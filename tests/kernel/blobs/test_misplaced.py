@@ -34,9 +34,7 @@ def refused(settings, line="hubrepo.blobs"):
         start(settings)
 
 
-def test_a_disk_that_is_not_mounted_stops_the_start_until_a_backup_brings_it_back(
-    settings, tmp_path
-):
+def test_a_disk_that_is_not_mounted_stops_the_start_until_it_is_back(settings, tmp_path):
     """Commands work all the same."""
     ini = tmp_path / "hub.ini"
     lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
@@ -79,14 +77,12 @@ def test_memory_is_empty_at_every_start_and_a_hub_with_nothing_starts_anywhere(s
     start(dict(hub.settings))
 
 
-def test_what_was_released_may_be_gone_and_one_organisation_that_lost_its_bytes_stops_nobody_else(
-    hub, database, stores
-):
+def test_released_bytes_may_be_gone_and_those_of_some_organisations(hub, database, stores):
     clients = [hub.organisation() for _ in range(3)]
     for acme in clients:
         acme.publish("widget")
     reason = {"reason": "leaked"}
-    for acme in clients[1:]:
+    for _ in clients[1:]:
         stores.look_for_bytes(database)
         stores.main.delete(next(stores.main.list()).key)
     stores.look_for_bytes(database)

@@ -189,9 +189,7 @@ class TestTheSameBytesInBoth:
         assert findings(hub) == []
 
 
-def test_a_move_to_the_main_store_that_fails_leaves_no_stage(
-    open_hub, pages, tmp_path, monkeypatch
-):
+def test_a_failed_move_to_the_main_store_leaves_no_stage(open_hub, pages, tmp_path, monkeypatch):
     acme = open_hub(pages=pages).organisation()
     archive = archive_of_both(acme)
 

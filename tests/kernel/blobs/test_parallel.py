@@ -1,13 +1,15 @@
-"""Many things at once, few ahead; and what is away for a moment is come back to."""
+"""Many things at once, few ahead and in order; and what is away for a moment is come back to."""
 
 import sqlite3
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from hubrepo.kernel.blobs import StoreUnavailable, in_parallel, parallel
+from hubrepo.kernel.blobs import OutOfOrder, StoreUnavailable, ascending, in_parallel, parallel
+from hubrepo.kernel.blobs.stores import Stored
 
 
 def test_results_come_in_the_order_of_the_things_of_which_few_are_taken_ahead():
@@ -70,3 +72,13 @@ def test_what_is_away_for_a_moment_is_tried_again_for_some_seconds_and_a_defect_
         assert seconds <= 10
     for error in (ValueError(), ProgrammingError("", {}, Exception())):
         assert tried(error, 1) == (1, 0)
+
+
+def test_two_lists_that_are_compared_in_one_pass_must_be_in_order():
+    def things(*keys):
+        return [Stored(key, 1, datetime(2026, 1, 1, tzinfo=UTC)) for key in keys]
+
+    assert list(ascending("they", things("0", "a", "aa", "b"))) == things("0", "a", "aa", "b")
+    for keys in (("b", "aa"), ("a", "a")):
+        with pytest.raises(OutOfOrder, match="they are not in the order of keys"):
+            list(ascending("they", things(*keys)))

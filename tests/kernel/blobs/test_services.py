@@ -1,279 +1,224 @@
 """Bytes and rows come and go together."""
 
 import hashlib
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 import transaction
-from sqlalchemy import select
+from sqlalchemy import func, select
 from zope.sqlalchemy import register
 
 from hubrepo.kernel.accounts import Organisation, OrganisationRef, QuotaExceeded
-from hubrepo.kernel.blobs import (
-    Blob,
-    BlobMissing,
-    BlobReader,
-    BlobService,
-    adopt_orphans,
-    key_of,
-    sweep,
-)
-from hubrepo.kernel.blobs.orphans import Orphan
+from hubrepo.kernel.blobs import Blob, BlobMissing, BlobReader, BlobService, hold, key_of, sweep
+from hubrepo.kernel.blobs.orphans import Orphan, adopt_orphans
 from hubrepo.kernel.blobs.stores import StoreUnavailable
-from hubrepo.kernel.blobs.sweeping import Swept
-from tests.contracts.store import FUTURE, put
+from tests.contracts.store import FUTURE, put, staged
+from tests.support.archives import package_zip
+from tests.support.faults import Mode, faults_below
+from tests.support.hub import Hub
 
 pytestmark = pytest.mark.backend
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def store(stores):
-    return stores.main
-
-
-def new_organisation(database):
-    guid = uuid4()
-    with database.write() as db:
-        row = Organisation(guid=guid, name=guid.hex, slug=guid.hex[:20], created_at=NOW)
-        db.add(row)
-        db.flush()
-        return OrganisationRef(row.id, guid.hex, row.slug, None)
-
-
-@pytest.fixture
-def organisation(database):
-    return new_organisation(database)
-
-
-class Work:
-    """One transaction, as a request has it."""
-
-    def __init__(self, database, stores, organisation, limit=0):
-        self.manager = transaction.TransactionManager(explicit=True)
-        self.manager.begin()
-        self.db = database.writing()
-        register(self.db, transaction_manager=self.manager)
-        self.store = stores.main
-        self.blobs = BlobService(
-            database, self.db, stores, organisation, self.manager, NOW, limit
-        )  # fmt: skip
-
-    def put(self, content: bytes) -> Blob:
-        stage = self.store.stage()
-        stage.write(content)
-        try:
-            return self.blobs.put(stage)
-        except QuotaExceeded:
-            stage.discard()
-            raise
-
-
-@pytest.fixture
-def begin(database, stores, organisation):
-    return lambda limit=0: Work(database, stores, organisation, limit)
-
-
-@pytest.fixture
-def kept(begin):
-    """The `id` of a blob that was committed: `content`."""
-    work = begin()
-    blob_id = work.put(b"content").id
-    work.manager.commit()
-    return blob_id
-
-
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def stored_bytes(database, organisation) -> int:
-    with database.read() as db:
-        return db.get(Organisation, organisation.id).stored_bytes
+class World:
+    """A hub and an organisation, whose blobs come and go in transactions."""
+
+    def __init__(self, hub):
+        self.database, self.stores = hub.registry.database, hub.registry.stores
+        self.store, self.organisation = self.stores.main, self.new_organisation()
+
+    def new_organisation(self):
+        guid = uuid4()
+        with self.database.write() as db:
+            row = Organisation(guid=guid, name=guid.hex, slug=guid.hex[:20], created_at=NOW)
+            db.add(row)
+            db.flush()
+            return OrganisationRef(row.id, guid.hex, row.slug, None)
+
+    @contextmanager
+    def work(self, limit=0, owner=None):
+        """Begin a transaction, as a request has it, and commit it."""
+        manager = transaction.TransactionManager(explicit=True)
+        manager.begin()
+        db = self.database.writing()
+        register(db, transaction_manager=manager)
+        owner = owner or self.organisation
+        try:
+            yield BlobService(self.database, db, self.stores, owner, manager, NOW, limit)
+            manager.commit()
+        except BaseException:
+            manager.abort()
+            raise
+
+    def put(self, *contents, **options):
+        """Put bytes in one transaction; return the `id` of the last blob."""
+        stages = [staged(self.store, content) for content in contents]
+        try:
+            with self.work(**options) as blobs:
+                return [blobs.put(stage).id for stage in stages][-1]
+        finally:
+            for stage in stages:
+                stage.discard()
+
+    def open(self, content):
+        return BlobReader(self.store, self.organisation).open(digest(content))
+
+    def sweep(self):
+        return sweep(self.database, self.stores)
+
+    def adopt(self, before=FUTURE, *, dry_run=False):
+        return adopt_orphans(self.database, self.stores, before, dry_run=dry_run)
+
+    def blobs(self):
+        """How many rows the organisation has, and the bytes that it counts."""
+        own = select(func.count()).where(Blob.organisation_id == self.organisation.id)
+        with self.database.read() as db:
+            return db.scalar(own), db.get(Organisation, self.organisation.id).stored_bytes
+
+    def sizes(self):
+        return sorted(stored.size for stored in self.store.list())
 
 
-def sizes(store) -> list[int]:
-    return sorted(stored.size for stored in store.list())
+@pytest.fixture
+def world(hub):
+    return World(hub)
 
 
-def fail(*_args):
-    raise StoreUnavailable
+@pytest.fixture
+def kept(world):
+    """The `id` of a blob that was committed: `content`."""
+    return world.put(b"content")
 
 
-def test_bytes_are_durable_before_the_rows_are_and_there_with_them(
-    begin, database, store, organisation, monkeypatch
-):
+def test_bytes_are_durable_before_the_rows_are_and_there_with_them(world, monkeypatch):
     """Whatever stops the process between the two leaves bytes without a row, never the reverse."""
-    work = begin()
-    blob_id = work.put(b"content").id
-    assert sizes(store) == []
-    seen = []
-    real = store.promote
+    seen, real = [], world.store.promote
 
     def promote(stage, key):
-        with database.read() as db:
-            seen.append(db.get(Blob, blob_id))
+        seen.append((world.sizes(), world.blobs()))
         real(stage, key)
 
-    monkeypatch.setattr(store, "promote", promote)
-    work.manager.commit()
-    assert seen == [None]
-    with BlobReader(store, organisation).open(digest(b"content")) as file:
+    monkeypatch.setattr(world.store, "promote", promote)
+    world.put(b"content")
+    assert seen == [([], (0, 0))]
+    assert world.blobs() == (1, 7)
+    with world.open(b"content") as file:
         assert file.read() == b"content"
 
 
-def test_an_abort_leaves_neither_row_nor_bytes_nor_stage(
-    begin, database, store, organisation, monkeypatch
-):
-    work = begin()
-    work.put(b"content")
-    work.manager.abort()
-    work = begin()
-    blob_id = work.put(b"content").id
-    monkeypatch.setattr(store, "promote", fail)
-    with pytest.raises(StoreUnavailable):
-        work.manager.commit()
-    work.manager.abort()
-    assert sizes(store) == []
-    assert store.sweep_stages(FUTURE) == 0
-    assert stored_bytes(database, organisation) == 0
-    with database.read() as db:
-        assert db.get(Blob, blob_id) is None
+def test_an_abort_leaves_neither_row_nor_bytes_nor_stage(world, monkeypatch):
+    def fail(*_args):
+        raise StoreUnavailable
+
+    with suppress(ZeroDivisionError), world.work() as blobs:
+        blobs.put(staged(world.store, b"content"))
+        raise ZeroDivisionError
+    monkeypatch.setattr(world.store, "promote", fail)
+    with pytest.raises(StoreUnavailable), world.work() as blobs:
+        blobs.put(staged(world.store, b"content"))
+    assert world.sizes() == []
+    assert world.blobs() == (0, 0)
+    assert world.store.sweep_stages(FUTURE) == 0
 
 
-def test_the_same_bytes_twice_are_one_blob_of_each_organisation(
-    begin, kept, database, stores, organisation
-):
-    work = begin()
-    assert work.put(b"content").id == kept
-    work.manager.commit()
-    assert stored_bytes(database, organisation) == 7
-    work = Work(database, stores, new_organisation(database))
-    assert work.put(b"content").id != kept
-    work.manager.commit()
-    assert sizes(stores.main) == [7, 7]
+def test_the_same_bytes_twice_are_one_blob_of_each_organisation(world, kept):
+    assert world.put(b"content") == kept
+    assert world.blobs() == (1, 7)
+    assert world.put(b"content", owner=world.new_organisation()) != kept
+    assert world.sizes() == [7, 7]
 
 
-def test_released_bytes_go_after_the_commit_and_not_before(
-    begin, kept, database, stores, store, organisation
-):
-    work = begin()
-    work.blobs.release(kept)
-    work.manager.abort()
-    assert sweep(database, stores) == 0
-    work = begin()
-    work.blobs.release(kept)
-    assert sizes(store) == [7]
-    work.manager.commit()
-    assert sizes(store) == []
-    assert stored_bytes(database, organisation) == 0
+def test_released_bytes_go_after_the_commit_and_not_before(world, kept):
+    with suppress(ZeroDivisionError), world.work() as blobs:
+        blobs.release(kept)
+        raise ZeroDivisionError
+    assert world.sweep() == 0
+    with world.work() as blobs:
+        blobs.release(kept)
+        assert world.sizes() == [7]
+    assert world.sizes() == []
+    assert world.blobs() == (0, 0)
     with pytest.raises(BlobMissing):
-        BlobReader(store, organisation).open(digest(b"content"))
+        world.open(b"content")
 
 
-def test_bytes_that_cannot_be_removed_now_are_removed_by_a_later_sweep(
-    begin, kept, database, stores, store, monkeypatch
-):
-    monkeypatch.setattr(type(store), "is_remote", False)
-    work = begin()
-    work.blobs.release(kept)
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "delete", fail)
-        work.manager.commit()
-    assert sizes(store) == [7]
-    assert sweep(database, stores) == 1
-    assert sizes(store) == []
+def test_released_bytes_that_come_again_are_saved(world, kept):
+    with hold(world.database, "test"), world.work() as blobs:
+        blobs.release(kept)
+    with hold(world.database, "test"):
+        assert world.put(b"content") == kept
+    assert world.sweep() == 0
+    assert world.sizes() == [7]
 
 
-def test_doomed_bytes_that_come_again_are_saved(begin, kept, database, stores, store, monkeypatch):
-    work = begin()
-    work.blobs.release(kept)
-    with monkeypatch.context() as patch:
-        patch.setattr("hubrepo.kernel.blobs.services.sweep_for", lambda *_: Swept(0))
-        work.manager.commit()
-    work = begin()
-    assert work.put(b"content").id == kept
-    work.manager.commit()
-    assert sweep(database, stores) == 0
-    assert sizes(store) == [7]
-
-
-def test_a_quota_refuses_what_would_go_beyond_it_and_is_asked_again_by_the_commit(
-    begin, database, organisation
-):
+def test_a_quota_refuses_what_would_go_beyond_it_and_is_asked_again_by_the_commit(world):
     """Two may find room for one, so what counts is asked last, when nobody else can count."""
-    work = begin(limit=10)
     with pytest.raises(QuotaExceeded, match="may keep 10 bytes"):
-        work.put(b"12345678901")
-    work.manager.abort()
-    work = begin(limit=10)
-    work.put(b"1234567")
-    work.put(b"890123")
+        world.put(b"12345678901", limit=10)
     with pytest.raises(QuotaExceeded, match="would make it 13"):
-        work.manager.commit()
-    work.manager.abort()
-    assert stored_bytes(database, organisation) == 0
-
-
-def test_many_released_blobs_are_removed_a_few_at_a_time(begin, store, monkeypatch):
-    monkeypatch.setattr("hubrepo.kernel.blobs.sweeping.SWEEP_AT_ONCE", 3)
-    work = begin()
-    ids = [work.put(str(number).encode()).id for number in range(8)]
-    work.manager.commit()
-    work = begin()
-    work.blobs.release(*ids)
-    work.manager.commit()
-    assert sizes(store) == []
+        world.put(b"1234567", b"890123", limit=10)
+    assert world.blobs() == (0, 0)
 
 
 class TestOrphans:
     """Bytes whose row was never committed."""
 
     @pytest.fixture(autouse=True)
-    def orphan(self, store, organisation):
-        put(store, key_of(organisation.guid, digest(b"orphan")), b"orphan")
+    def orphan(self, world):
+        put(world.store, key_of(world.organisation.guid, digest(b"orphan")), b"orphan")
 
     @pytest.mark.usefixtures("kept")
     @pytest.mark.parametrize("quota", [None, 1])
-    def test_they_are_adopted_and_swept_whatever_the_quota(
-        self, database, stores, store, organisation, quota
-    ):
-        with database.write() as db:
-            db.get(Organisation, organisation.id).max_stored_bytes = quota
-        young = adopt_orphans(database, stores, NOW, dry_run=False)
-        seen = adopt_orphans(database, stores, FUTURE, dry_run=True)
-        assert (young.adopted, seen.adopted, sweep(database, stores)) == (0, 1, 0)
-        found = adopt_orphans(database, stores, FUTURE, dry_run=False)
-        assert (found.adopted, found.adopted_bytes) == (1, 6)
-        assert sweep(database, stores) == 1
-        assert sizes(store) == [7]
-        assert stored_bytes(database, organisation) == 7
+    def test_they_are_adopted_and_swept_whatever_the_quota(self, world, quota):
+        with world.database.write() as db:
+            db.get(Organisation, world.organisation.id).max_stored_bytes = quota
+        assert (world.adopt(NOW).adopted, world.adopt(dry_run=True).adopted) == (0, 1)
+        assert world.sweep() == 0
+        with hold(world.database, "test"):
+            found = world.adopt()
+            assert (found.adopted, found.adopted_bytes, world.sweep()) == (1, 6, 0)
+        assert world.sweep() == 1
+        assert (world.sizes(), world.blobs()) == ([7], (1, 7))
 
-    def test_one_that_is_put_again_is_saved(self, database, stores, store, begin):
-        adopt_orphans(database, stores, FUTURE, dry_run=False)
-        work = begin()
-        work.put(b"orphan")
-        work.manager.commit()
-        assert sweep(database, stores) == 0
-        assert sizes(store) == [6]
+    def test_one_that_is_put_again_is_saved(self, world):
+        world.adopt()
+        world.put(b"orphan")
+        assert world.sweep() == 0
+        assert world.sizes() == [6]
 
-    def test_those_that_went_since_they_were_listed_leave_nothing(
-        self, database, stores, store, organisation
-    ):
-        (stored,) = store.list()
-        orphan = Orphan(organisation.id, digest(b"orphan"), "blobs", stored)
-        store.delete(stored.key)
+    def test_those_that_went_since_they_were_listed_leave_nothing(self, world):
+        (stored,) = world.store.list()
+        orphan = Orphan(world.organisation.id, digest(b"orphan"), "blobs", stored)
+        world.store.delete(stored.key)
         for act in (orphan.is_one, orphan.can_go, orphan.adopt):
-            assert not act(database, stores)
-        with database.read() as db:
-            own = select(Blob).where(Blob.organisation_id == organisation.id)
-            assert db.scalars(own).all() == []
-        assert stored_bytes(database, organisation) == 0
+            assert not act(world.database, world.stores)
+        assert world.blobs() == (0, 0)
 
-    def test_files_of_nobody_are_counted_and_left_alone(self, database, stores, store):
+    def test_files_of_nobody_are_counted_and_left_alone(self, world):
         for key in ("f" * 32 + "/ab/" + "c" * 62, "notes.txt"):
-            put(store, key, b"")
-        assert adopt_orphans(database, stores, FUTURE, dry_run=False).unknown == 2
-        assert sizes(store) == [0, 0, 6]
+            put(world.store, key, b"")
+        assert world.adopt().unknown == 2
+        assert world.sizes() == [0, 0, 6]
+
+
+def test_an_upload_that_a_disk_cannot_read_again_is_to_be_tried_later(tmp_path):
+    client = Hub.below(tmp_path, blobs=f"osfs://{tmp_path}/blobs").organisation()
+    files = [("file", "widget.zip", package_zip("widget"))]
+    content_type, body = client.app.encode_multipart([], files)
+    path = "/api/packages/widget/versions"
+    with faults_below(tmp_path / "blobs") as faults:
+        with faults.watching():
+            client.call("POST", path, body, content_type=content_type, status=201)
+        with faults.watching(faults.steps.index("read") + 1, Mode.FAILS):
+            answer = client.call("POST", path, body, content_type=content_type, status=503)
+    assert answer.json == {"detail": "the store of files is not available, try again"}
+    assert answer.headers["Retry-After"] == "1"
+    assert client.publish("widget")["version"] == 2

@@ -11,15 +11,10 @@ import pytest
 from pyramid.request import Request
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
-from hubrepo.kernel.accounts import OrganisationRef
 from hubrepo.kernel.archives import GZIP_FRAME, gzip_framed
-from hubrepo.kernel.blobs import BlobMissing, BlobReader
-from hubrepo.kernel.blobs.services import key_of
-from hubrepo.kernel.blobs.stores import MemoryStore
 from hubrepo.kernel.serving import Extent, Representation, respond_extent
 from hubrepo.kernel.serving.extents import accepts_gzip
 from hubrepo.kernel.serving.responses import SMALL, UnsatisfiableRange
-from tests.contracts.store import put
 
 BEFORE, AFTER = b"<before>" * 7, b"<after>" * 9
 GIB = 1024**3
@@ -79,19 +74,19 @@ class Blob:
     def open(self, start, length):
         assert start + length <= len(self.bytes)
         file = Watched(self.bytes, self.read)
+        file.is_remote = self.is_remote
         file.seek(start)
         self.files.append(file)
         return file
 
-    def ask(self, method="GET", status=200, wrapper=True, open_at=None, **headers):
+    def ask(self, method="GET", status=200, wrapper=True, is_remote=False, **headers):
         request = Request.blank("/x", method=method)
         request.headers.update({name.replace("_", "-"): text for name, text in headers.items()})
         if wrapper:
             request.environ["wsgi.file_wrapper"] = ReadOnlyFileBasedBuffer
-        what = Representation(
-            self.extent.digest, self.extent.size, None, "text/plain", "public, no-cache"
-        )
-        return respond_extent(request, what, self.extent, open_at or self.open, status)
+        self.is_remote, extent = is_remote, self.extent
+        what = Representation(extent.digest, extent.size, None, "text/plain", "no-cache")
+        return respond_extent(request, what, extent, self.open, status)
 
 
 def body_of(answer):
@@ -99,11 +94,10 @@ def body_of(answer):
     app_iter = answer.app_iter
     if isinstance(app_iter, ReadOnlyFileBasedBuffer):
         app_iter.prepare(answer.content_length)
-        body = b"".join(iter(lambda: app_iter.get(30_000, skip=True), b""))
-    else:
-        body = b"".join(app_iter)
-    if hasattr(app_iter, "close"):
-        app_iter.close()
+        app_iter = iter(lambda: answer.app_iter.get(30_000, skip=True), b"")
+    body = b"".join(app_iter)
+    if hasattr(answer.app_iter, "close"):
+        answer.app_iter.close()
     assert len(body) == answer.content_length
     return body
 
@@ -127,6 +121,9 @@ def test_whatever_is_accepted_the_content_is_the_same(content, is_deflated):
         assert (gzip.decompress(body) if framed else body) == blob.content
         if framed:
             assert body[10:-8] == blob.stream
+        remote = blob.ask(status=status, wrapper=wrapper, is_remote=True, **headers)
+        assert not isinstance(remote.app_iter, ReadOnlyFileBasedBuffer), "its thread may not wait"
+        assert body_of(remote) == body
         start, end = len(BEFORE), len(BEFORE) + len(blob.stream)
         assert all(start <= first <= last <= end for first, last in blob.read)
         assert all(file.closed for file in blob.files)
@@ -135,22 +132,6 @@ def test_whatever_is_accepted_the_content_is_the_same(content, is_deflated):
         assert (head.status, head.headerlist) == (answer.status, answer.headerlist)
         assert list(head.app_iter) == []
         assert len(blob.files) == opened
-
-
-@pytest.mark.parametrize("is_deflated", [True, False])
-def test_a_file_that_waits_for_a_network_is_not_for_the_thread_of_all_connections(is_deflated):
-    for is_remote in (True, False):
-        blob = Blob(CONTENTS["large"], is_deflated)
-
-        def open_at(start, length, blob=blob, is_remote=is_remote):
-            file = blob.open(start, length)
-            file.is_remote = is_remote
-            return file
-
-        answer = blob.ask(open_at=open_at)
-        assert isinstance(answer.app_iter, ReadOnlyFileBasedBuffer) is not is_remote
-        assert body_of(answer) == blob.content
-        assert all(file.closed for file in blob.files)
 
 
 @pytest.mark.parametrize("is_deflated", [False, True])
@@ -229,20 +210,6 @@ def test_files_beyond_four_gigabytes_have_their_true_length():
     huge.extent = Extent(99, 5 * GIB, 6 * GIB, 0, "c" * 64, "d" * 64)
     assert huge.ask("HEAD").content_length == 6 * GIB
     assert huge.ask("HEAD", Accept_Encoding="gzip").content_length == 5 * GIB + GZIP_FRAME
-
-
-@pytest.mark.parametrize(("content", "is_deflated"), KINDS)
-def test_it_lies_in_a_blob_of_a_real_store(content, is_deflated):
-    blob, store = Blob(CONTENTS[content], is_deflated), MemoryStore()
-    organisation, digest = OrganisationRef(1, "a" * 32, "acme", None), sha256(blob.bytes)
-
-    def open_at(start, length):
-        return BlobReader(store, organisation).open(digest, start, length)
-
-    with pytest.raises(BlobMissing):
-        blob.ask(open_at=open_at)
-    put(store, key_of(organisation.guid, digest), blob.bytes)
-    assert body_of(blob.ask(open_at=open_at)) == blob.content
 
 
 def test_gzip_is_sent_to_those_who_take_it():
