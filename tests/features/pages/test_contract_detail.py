@@ -154,8 +154,9 @@ def test_what_is_another_organisation_s_answers_as_what_is_nowhere(page, beta):
         )
         assert theirs == none
     assert beta.get(PAGES).json == []
-    beta.publish_page("a/b", {"index.html": "beta"})
-    beta.delete(f"{PAGES}/a/b")
+    for path in ("a", "a/b", "a/b/c"):
+        beta.publish_page(path, {"index.html": "beta"})
+        beta.delete(f"{PAGES}/{path}")
     assert len(page.get(PAGES).json) == 1
     assert page.visit("a/b/").text == "i"
 
