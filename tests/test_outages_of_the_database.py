@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import pytest
@@ -93,17 +94,16 @@ def test_a_server_that_is_restarted_costs_refusals_and_nothing_else(own_server, 
         for _ in range(5):
             assert progress.acquire(timeout=WATCHDOG)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for each in threads:
-        each.start()
-    try:
-        wait_for_progress()
-        own_server.restart()
-        wait_for_progress()
-    finally:
-        over.set()
-        for each in threads:
-            each.join()
+    with ThreadPoolExecutor(3) as pool:
+        all_work = [pool.submit(work) for _ in range(3)]
+        try:
+            wait_for_progress()
+            own_server.restart()
+            wait_for_progress()
+        finally:
+            over.set()
+    for each in all_work:
+        each.result()
     for each in answers:
         if each.status_int not in {200, 201}:
             check_refusal(each)

@@ -97,16 +97,13 @@ class TestCheck:
         assert (checked["found"], checked["deep"]) == ({"missing": 1, "truncated": 1}, False)
         assert checked["blobs"] == len(keys_of(hub)) + 1
 
-    def test_only_a_deep_one_finds_flipped_bits(self, run, hub):
+    def test_left_overs_and_flipped_bits_which_only_a_deep_one_finds(self, run, hub):
+        put(hub, "notes.txt", b"mine")
         path = run.folder / "blobs" / keys_of(hub)[0]
         path.write_bytes(bytes(path.stat().st_size))
-        run("check")
-        assert "its bytes are not those that its name says" in run("check --deep", ends=1)
-
-    def test_left_overs(self, run, hub):
-        put(hub, "notes.txt", b"mine")
         told = "unknown: notes.txt: 4 bytes whose name is not that of a blob\n"
         assert run("check", ends=3).startswith(told)
+        assert "its bytes are not those that its name says" in run("check --deep", ends=1)
 
     def test_what_cannot_be_looked_at(self, run, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
@@ -214,7 +211,12 @@ def test_a_hub_moves_to_s3_and_postgresql_and_back(
     """As docs/operating.md tells: bytes by one command, rows by two, and two lines of the ini."""
     rows, here, there = rows_of(hub), f"osfs://{run.folder}/blobs", s3_url(s3)
     url = postgresql.fresh()
-    assert f"Every blob is at {there} now." in run(f"copy-store {here} {there}")
+    assert run(f"copy-store {here} {there}") == (
+        f"Copied {whole(hub)}; 0 were there already; "
+        f"0 files are no blobs, and were left.\nEvery blob is at {there} now.\n"
+    )
+    again = run(f"copy-store {here} {there} --deep")
+    assert f"Copied 0 blobs (0 bytes); {len(keys_of(hub))} were" in again
     run(f"backup {tmp_path}/copy")
     new = run.ini.read_text().replace("sqlite:///%(here)s/hub.sqlite", url)
     # An ini file has two of each percent sign.
@@ -235,34 +237,19 @@ def test_a_hub_moves_to_s3_and_postgresql_and_back(
     assert client_of(found, acme).publish("package-0")["version"] == 5
 
 
-class TestCopies:
-    """`copy-store`, after which one line of the ini switches."""
-
-    def test_a_store_moves(self, run, hub, tmp_path):
-        old, new, blobs = f"osfs://{run.folder}/blobs", f"osfs://{tmp_path}/new", whole(hub)
-        assert run(f"copy-store {old} {new}") == (
-            f"Copied {blobs}; 0 were there already; "
-            f"0 files are no blobs, and were left.\nEvery blob is at {new} now.\n"
-        )
-        again = run(f"copy-store {old} {new} --deep")
-        assert f"Copied 0 blobs (0 bytes); {len(keys_of(hub))} were" in again
-        run.ini.write_text(run.ini.read_text().replace("osfs://%(here)s/blobs", new))
-        shutil.rmtree(run.folder / "blobs")
-        assert run("check --deep").endswith("all is well.\n")
-
-    def test_places_that_are_none(self, run, tmp_path):
-        here, wrong = f"osfs://{run.folder}/blobs", tmp_path / "blob"
-        assert "there is no folder" in run.refuses(f"copy-store osfs://{wrong} osfs:///x")
-        assert not wrong.exists(), "a mistyped source is not made"
-        wrong.mkdir()
-        for places, sentence in (
-            (f"osfs://{wrong} {here}", f"there are no blobs at osfs://{wrong}: is that the place?"),
-            (f"mem:// {here}", "FROM is mem://, which is gone with the process"),
-            (f"{here} mem://", "TO is mem://, which is gone with the process"),
-            (f"{here} {here}/", "FROM and TO are the same place"),
-            ("blobs elsewhere", "must be osfs://"),
-        ):
-            assert sentence in run.refuses(f"copy-store {places}")
+def test_stores_are_not_copied_between_places_that_are_none(run, tmp_path):
+    here, wrong = f"osfs://{run.folder}/blobs", tmp_path / "blob"
+    assert "there is no folder" in run.refuses(f"copy-store osfs://{wrong} osfs:///x")
+    assert not wrong.exists(), "a mistyped source is not made"
+    wrong.mkdir()
+    for places, sentence in (
+        (f"osfs://{wrong} {here}", f"there are no blobs at osfs://{wrong}: is that the place?"),
+        (f"mem:// {here}", "FROM is mem://, which is gone with the process"),
+        (f"{here} mem://", "TO is mem://, which is gone with the process"),
+        (f"{here} {here}/", "FROM and TO are the same place"),
+        ("blobs elsewhere", "must be osfs://"),
+    ):
+        assert sentence in run.refuses(f"copy-store {places}")
 
 
 class TestMoving:
