@@ -16,7 +16,7 @@ from sqlalchemy import select
 from hubrepo.kernel.accounts import Organisation
 from hubrepo.kernel.blobs import key_of
 from tests.support.archives import package_zip
-from tests.support.commands import Commands
+from tests.support.commands import INI, Commands
 from tests.support.filled import (
     READABLE,
     assert_readable,
@@ -35,10 +35,10 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(request, tmp_path_factory):
     """A folder with a hub that is full, to be copied, and a client of its first organisation."""
     run = Commands(tmp_path_factory.mktemp("built")).initialise()
-    hub = run.open()
+    hub = run.open(request)
     client, *_ = fill(hub)
     hub.registry.database.close()
     return run.folder, client
@@ -50,10 +50,8 @@ def run(built, tmp_path):
 
 
 @pytest.fixture
-def hub(run):
-    hub = run.open()
-    yield hub
-    hub.registry.database.close()
+def hub(run, request):
+    return run.open(request)
 
 
 @pytest.fixture
@@ -65,20 +63,6 @@ def acme(built, hub):
 def other(tmp_path):
     """Another hub, which is initialised."""
     return Commands(tmp_path / "other").initialise()
-
-
-@pytest.fixture
-def opened(other):
-    """Open the other hub once a command has filled it."""
-    hubs = []
-
-    def open_it():
-        hubs.append(other.open())
-        return hubs[-1]
-
-    yield open_it
-    for each in hubs:
-        each.registry.database.close()
 
 
 def whole(hub):
@@ -107,24 +91,19 @@ class TestCheck:
         assert f"missing: {second}: the store 'blobs' does not have it" in said
         assert said.endswith(": 1 missing, 1 truncated.\n")
         *found, last = [json.loads(line) for line in run("check --json", ends=1).splitlines()]
-        assert {each["subject"]: each["kind"] for each in found} == {
-            first: "truncated",
-            second: "missing",
-        }
+        kinds = {each["subject"]: each["kind"] for each in found}
+        assert kinds == {first: "truncated", second: "missing"}
         checked = last["checked"]
         assert (checked["found"], checked["deep"]) == ({"missing": 1, "truncated": 1}, False)
         assert checked["blobs"] == len(keys_of(hub)) + 1
 
-    def test_only_a_deep_one_finds_flipped_bits(self, run, hub):
+    def test_left_overs_and_flipped_bits_which_only_a_deep_one_finds(self, run, hub):
+        put(hub, "notes.txt", b"mine")
         path = run.folder / "blobs" / keys_of(hub)[0]
         path.write_bytes(bytes(path.stat().st_size))
-        run("check")
-        assert "its bytes are not those that its name says" in run("check --deep", ends=1)
-
-    def test_left_overs(self, run, hub):
-        put(hub, "notes.txt", b"mine")
         told = "unknown: notes.txt: 4 bytes whose name is not that of a blob\n"
         assert run("check", ends=3).startswith(told)
+        assert "its bytes are not those that its name says" in run("check --deep", ends=1)
 
     def test_what_cannot_be_looked_at(self, run, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
@@ -172,7 +151,7 @@ def test_gc_removes_what_its_dry_run_said_and_nothing_young(run, hub, acme):
 class TestBackup:
     """`backup` and `restore`."""
 
-    def test_there_and_back(self, run, other, hub, opened, acme, tmp_path):
+    def test_there_and_back(self, request, run, other, hub, acme, tmp_path):
         copy, blobs = tmp_path / "copy", whole(hub)
         rows = sum(map(len, rows_of(hub).values()))
         assert run(f"backup {copy}") == (
@@ -182,7 +161,8 @@ class TestBackup:
         assert f"{blobs}: 0 blobs (0 bytes) copied" in run(f"backup {copy}")
         assert other(f"restore {copy}") == f"Restored {rows} rows and {blobs}.\n"
         assert other("check --deep").endswith("all is well.\n")
-        assert assert_readable(opened(), client_of(opened(), acme)) == READABLE
+        there = client_of(other.open(request), acme)
+        assert assert_readable(there.hub, there) == READABLE
         assert "the database is not empty" in other.refuses(f"restore {copy}")
         bare = Commands(tmp_path / "bare")
         assert bare(f"restore {copy}").startswith("Restored "), "it needs no database yet"
@@ -225,11 +205,18 @@ class TestBackup:
         assert run("check --deep").endswith("all is well.\n")
 
 
-def test_a_hub_moves_to_s3_and_postgresql_and_back(run, hub, acme, s3, postgresql, tmp_path):
+def test_a_hub_moves_to_s3_and_postgresql_and_back(
+    request, run, hub, acme, s3, postgresql, tmp_path
+):
     """As docs/operating.md tells: bytes by one command, rows by two, and two lines of the ini."""
     rows, here, there = rows_of(hub), f"osfs://{run.folder}/blobs", s3_url(s3)
     url = postgresql.fresh()
-    assert f"Every blob is at {there} now." in run(f"copy-store {here} {there}")
+    assert run(f"copy-store {here} {there}") == (
+        f"Copied {whole(hub)}; 0 were there already; "
+        f"0 files are no blobs, and were left.\nEvery blob is at {there} now.\n"
+    )
+    again = run(f"copy-store {here} {there} --deep")
+    assert f"Copied 0 blobs (0 bytes); {len(keys_of(hub))} were" in again
     run(f"backup {tmp_path}/copy")
     new = run.ini.read_text().replace("sqlite:///%(here)s/hub.sqlite", url)
     # An ini file has two of each percent sign.
@@ -245,46 +232,30 @@ def test_a_hub_moves_to_s3_and_postgresql_and_back(run, hub, acme, s3, postgresq
     back = Commands(tmp_path / "back")
     assert back(f"restore {tmp_path}/copy-of-it").startswith("Restored ")
     assert back("check --deep").endswith("all is well.\n")
-    found = back.open()
+    found = back.open(request)
     assert rows_of(found) == rows
     assert client_of(found, acme).publish("package-0")["version"] == 5
-    found.registry.database.close()
 
 
-class TestCopies:
-    """`copy-store`, after which one line of the ini switches."""
-
-    def test_a_store_moves(self, run, hub, tmp_path):
-        old, new, blobs = f"osfs://{run.folder}/blobs", f"osfs://{tmp_path}/new", whole(hub)
-        assert run(f"copy-store {old} {new}") == (
-            f"Copied {blobs}; 0 were there already; "
-            f"0 files are no blobs, and were left.\nEvery blob is at {new} now.\n"
-        )
-        again = run(f"copy-store {old} {new} --deep")
-        assert f"Copied 0 blobs (0 bytes); {len(keys_of(hub))} were" in again
-        run.ini.write_text(run.ini.read_text().replace("osfs://%(here)s/blobs", new))
-        shutil.rmtree(run.folder / "blobs")
-        assert run("check --deep").endswith("all is well.\n")
-
-    def test_places_that_are_none(self, run, tmp_path):
-        here, wrong = f"osfs://{run.folder}/blobs", tmp_path / "blob"
-        assert "there is no folder" in run.refuses(f"copy-store osfs://{wrong} osfs:///x")
-        assert not wrong.exists(), "a mistyped source is not made"
-        wrong.mkdir()
-        for places, sentence in (
-            (f"osfs://{wrong} {here}", f"there are no blobs at osfs://{wrong}: is that the place?"),
-            (f"mem:// {here}", "FROM is mem://, which is gone with the process"),
-            (f"{here} mem://", "TO is mem://, which is gone with the process"),
-            (f"{here} {here}/", "FROM and TO are the same place"),
-            ("blobs elsewhere", "must be osfs://"),
-        ):
-            assert sentence in run.refuses(f"copy-store {places}")
+def test_stores_are_not_copied_between_places_that_are_none(run, tmp_path):
+    here, wrong = f"osfs://{run.folder}/blobs", tmp_path / "blob"
+    assert "there is no folder" in run.refuses(f"copy-store osfs://{wrong} osfs:///x")
+    assert not wrong.exists(), "a mistyped source is not made"
+    wrong.mkdir()
+    for places, sentence in (
+        (f"osfs://{wrong} {here}", f"there are no blobs at osfs://{wrong}: is that the place?"),
+        (f"mem:// {here}", "FROM is mem://, which is gone with the process"),
+        (f"{here} mem://", "TO is mem://, which is gone with the process"),
+        (f"{here} {here}/", "FROM and TO are the same place"),
+        ("blobs elsewhere", "must be osfs://"),
+    ):
+        assert sentence in run.refuses(f"copy-store {places}")
 
 
 class TestMoving:
     """`export-org` and `import-org`."""
 
-    def test_an_organisation_moves(self, run, other, opened, acme, tmp_path):
+    def test_an_organisation_moves(self, request, run, other, acme, tmp_path):
         slug, file = acme.slug, tmp_path / "acme.zip"
         said = run(f"export-org {slug} {file}")
         pattern = rf"Exported {slug}: (\d+ rows and \d+ blobs \(\d+ bytes\))\.\n"
@@ -294,7 +265,7 @@ class TestMoving:
         assert slug not in other("list-orgs")
         assert other(f"import-org {file}") == f"Imported {slug}: {figures}.\n"
         assert slug in other("list-orgs")
-        there = client_of(opened(), acme)
+        there = client_of(other.open(request), acme)
         assert assert_readable(there.hub, there) == READABLE
         assert "organisation:import" in other(f"show-log --org {slug}")
         assert "organisation:export" in run(f"show-log --org {slug}")
@@ -311,23 +282,19 @@ class TestMoving:
         assert "No such file" in run.refuses(f"export-org {acme.slug} {tmp_path}/no/f")
 
 
-@pytest.mark.parametrize(
-    ("line", "wrong"),
-    [
-        ("osfs://%(here)s/blobs", "osfs:///dev/null/x"),
-        ("sqlite:///%(here)s/hub.sqlite", "sqlite:////dev/null/x/hub.sqlite"),
-        ("sqlite:///%(here)s/hub.sqlite", "postgresql://hub:secret@127.0.0.1:1/hub"),
-    ],
-    ids=["store", "database", "server"],
-)
-def test_where_something_is_down_every_command_says_so_in_one_sentence(tmp_path, line, wrong):
+def test_where_something_is_down_every_command_says_so_in_one_sentence(tmp_path):
     run = Commands(tmp_path / "hub")
-    run.ini.write_text(run.ini.read_text().replace(line, wrong))
-    copy, file = tmp_path / "copy", tmp_path / "file"
+    copy, file, rows = tmp_path / "copy", tmp_path / "file", "sqlite:///%(here)s/hub.sqlite"
     commands = (f"backup {copy}", f"restore {copy}", f"export-org org {file}", f"import-org {file}")
-    for command in ("gc", *commands):
-        assert "secret" not in run.refuses(command)
-        assert [each.name for each in tmp_path.iterdir()] == ["hub"]
+    for line, wrong in (
+        ("osfs://%(here)s/blobs", "osfs:///dev/null/x"),
+        (rows, "sqlite:////dev/null/x/hub.sqlite"),
+        (rows, "postgresql://hub:secret@127.0.0.1:1/hub"),
+    ):
+        run.ini.write_text(INI.replace(line, wrong))
+        for command in ("gc", *commands):
+            assert "secret" not in run.refuses(command)
+            assert [each.name for each in tmp_path.iterdir()] == ["hub"]
 
 
 def test_progress_is_shown_on_a_terminal_and_the_result_elsewhere(run, acme):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 import hubrepo
@@ -53,6 +54,8 @@ class Commands:
         assert last.startswith("Error: ")
         return last.removeprefix("Error: ")
 
-    def open(self) -> Hub:
-        """Open the hub in this process; the caller closes its database."""
-        return Hub.below(self.folder, database=f"sqlite:///{self.folder}/hub.sqlite")
+    def open(self, request: pytest.FixtureRequest) -> Hub:
+        """Open the hub in this process, until what the request stands for ends."""
+        hub = Hub.below(self.folder, database=f"sqlite:///{self.folder}/hub.sqlite")
+        request.addfinalizer(hub.registry.database.close)
+        return hub

@@ -4,6 +4,7 @@ import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -358,27 +359,22 @@ def working(*acts: Callable[[int], object]) -> Iterator[None]:
     That the database was busy is no failure: a slow machine has too much to do.
     """
     over = threading.Event()
-    failures: list[Exception] = []
 
     def work(act: Callable[[int], object]) -> None:
         for number in count(1):
             try:
                 act(number)
-            except Exception as error:  # noqa: BLE001 - raised below
+            except Exception as error:
                 if "503" not in str(error) and "locked" not in str(error):
-                    failures.append(error)
-                    return
+                    raise
             if over.is_set():
                 return
 
-    threads = [threading.Thread(target=work, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(len(acts)) as pool:
+        all_work = [pool.submit(work, act) for act in acts]
+        try:
+            yield
+        finally:
+            over.set()
+    for each in all_work:
+        each.result()
