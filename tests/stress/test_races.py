@@ -105,7 +105,7 @@ class PackageRace(Race):
 
 
 def test_every_number_is_given_once_among_tombstones_aliases_and_cascades(
-    running: HubProcess, budget, tell
+    running: HubProcess, budget
 ) -> None:
     race = PackageRace(running, budget)
     with running.wire() as wire:
@@ -117,7 +117,7 @@ def test_every_number_is_given_once_among_tombstones_aliases_and_cascades(
     race.add(3, race.download, 200, 410)
     race.add(2, race.download_latest, 200, 404)
     race.crowd.join()
-    tell(race)
+    print(race)
     with running.wire() as wire:
         versions = check_package(wire, "anvil")
     assert {number: each.content_hash for number, each in versions.items()} == race.hashes
@@ -193,7 +193,7 @@ class PageRace(Race):
         return answer
 
 
-def test_no_two_pages_overlap_whoever_races(running: HubProcess, budget, tell) -> None:
+def test_no_two_pages_overlap_whoever_races(running: HubProcess, budget) -> None:
     race = PageRace(running, budget)
     with running.wire() as wire:
         assert race.republish(wire, random.Random()).status == 201
@@ -205,7 +205,7 @@ def test_no_two_pages_overlap_whoever_races(running: HubProcess, budget, tell) -
     race.add(1, race.republish, 201)
     race.add(2, race.read_steady, 200)
     race.crowd.join()
-    tell(race)
+    print(race)
     with running.wire() as wire:
         listed = {each["path"] for each in wire.ask("GET", "/api/pages").json}
     # At no moment did two pages overlap, nor was one unpublished twice.
