@@ -38,16 +38,23 @@ def end_workers(hub: HubProcess, dice: random.Random) -> None:
     until(hub.is_up, 240)
 
 
+def is_gone(pid: int) -> bool:
+    """True if a process has ended, be it that nobody has waited for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def end(hub: HubProcess, dice: random.Random) -> None:
     """Kill the hub, its master first; orphaned workers now and then end by themselves."""
     workers = hub.worker_pids if hub.workers > 1 else []
     hub.kill()
-    is_kind = dice.random() < 0.3
-    for pid in workers:
-        if is_kind:
-            until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 240)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    if dice.random() < 0.7:
+        for pid in workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    until(lambda: all(map(is_gone, workers)), 240)
 
 
 def test_kills_lose_nothing(backend, tmp_path: Path, budget) -> None:
