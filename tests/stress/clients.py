@@ -95,7 +95,7 @@ class Client:
 
     def __init__(self, name: str, access: Access, seed: int) -> None:
         self.name, self.access, self.dice = name, access, random.Random(f"{seed} {name}")
-        self.done, self.refused, self.count = Counter[str](), 0, 0
+        self.done, self.count = Counter[str](), 0
         self.pending: Step | None = None
         # The pending step was found done; or nobody knows, since the hub was busy at first.
         self.was_done = self.is_unsure = False
@@ -114,10 +114,8 @@ class Client:
             self.pending = self.next(wire)
         step, answer = self.pending, self.do(wire, self.pending)
         if answer.status == BUSY:
-            self.refused += 1
-            is_open = self.was_done or self.is_unsure
             # Bytes that a killed process was deleting cannot be put for two minutes.
-            if LEAVING in answer.body and not is_open:
+            if LEAVING in answer.body and not (self.was_done or self.is_unsure):
                 self.pending = None
             else:
                 self.is_unsure = True
@@ -440,7 +438,7 @@ class Reader:
         self.clients, self.access = list(clients), access
         self.dice, self.done = random.Random(f"{seed} reader"), Counter[str]()
 
-    def go_on(self, hub: HubProcess, _answered: Callable[[], None]) -> None:
+    def go_on(self, hub: HubProcess, answered: Callable[[], None]) -> None:
         """Download until there is no hub."""
         with suppress(OSError, ValueError), self.access.wire(hub) as wire:
             while True:
@@ -450,6 +448,7 @@ class Reader:
                 if answer.status == 200 and known:
                     assert checksum(answer.body) in known
                 self.done["download"] += 1
+                answered()
 
 
 def _digest(plain: str) -> str:
@@ -481,3 +480,44 @@ class Crowd:
         self.pool.shutdown()
         for each in self.futures:
             each.result()
+
+
+class Ledger:
+    """Clients of every kind, and what each was acknowledged."""
+
+    def __init__(self, seed: int) -> None:
+        access = self.access = Access()
+        sites = (Site("docs"), Site("blog/2026", files=3, large=0), Site("blog/2027", files=3))
+        self.owners = [Owner(site, access, seed) for site in sites]
+        self.packagers = [Packager(name, access, seed) for name in ("anvil", "bellows")]
+        self.uploaders = [Uploader(name, access, seed) for name in ("engine", "bolt")]
+        self.changers = [*self.owners, *self.packagers, *self.uploaders]
+        keepers = [Keeper(access, seed, of_tokens=each) for each in (True, False)]
+        self.readers = [Reader(each, access, seed) for each in (self.packagers, self.uploaders)]
+        self.checked = [*self.changers, *keepers]
+
+    def crowd(self, hub: HubProcess, answered: Callable[[], None]) -> Crowd:
+        """Start all clients."""
+        crowd = Crowd()
+        for each in (*self.checked, *self.readers):
+            crowd.add(each.go_on, hub, answered)
+        return crowd
+
+    def check(self, hub: HubProcess, *, all_: bool = False) -> None:
+        """Check that everything is as acknowledged, or as a step without an answer makes it."""
+        self.access.make(hub)
+        with hub.wire() as wire:
+            pages = {each["path"] for each in wire.ask("GET", "/api/pages").json}
+        for each in self.checked:
+            each.check(hub, all_=all_)
+        assert pages == {each.name for each in self.owners if each.state.live}
+
+    @property
+    def done(self) -> dict[str, int]:
+        """How often which step was acknowledged."""
+        return dict(sum((each.done for each in (*self.checked, *self.readers)), Counter()))
+
+    @property
+    def events(self) -> Counter[tuple[str, str]]:
+        """The changes of pages that the audit log has."""
+        return sum((each.events for each in self.owners), Counter())

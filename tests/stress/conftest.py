@@ -81,14 +81,3 @@ def backend(request: pytest.FixtureRequest) -> Callable[[Path], Place]:
         return FolderAndFile
     s3, server = request.getfixturevalue("s3"), request.getfixturevalue("postgresql")
     return lambda _: BucketAndDatabase(s3, server)
-
-
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[object], None]:
-    """Print figures of a search, whether it passes or not."""
-
-    def print_now(figures: object) -> None:
-        with capsys.disabled():
-            print(f"\n{figures}")
-
-    return print_now

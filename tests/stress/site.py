@@ -6,18 +6,15 @@ import zipfile
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from io import BytesIO
 from itertools import combinations
 
 from tests.support.process import Answer, Wire
 
-GZIP = {"Accept-Encoding": "gzip"}
 IDENTITY = {"Accept-Encoding": "identity"}
-CODINGS = (GZIP, IDENTITY)
-
-LINES = 100
-NOISE = 150_000
+CODINGS = ({"Accept-Encoding": "gzip"}, IDENTITY)
+LINES, NOISE = 100, 150_000
 
 
 class NotWhole(AssertionError):
@@ -61,9 +58,10 @@ class Site:
                 archive.writestr(info, self.content(name, generation))
         return buffer.getvalue()
 
+    @cache  # noqa: B019 - sites are few
     def content_hash(self, generation: int) -> str:
         """Return the hash of the archive."""
-        return _content_hash(self, generation)
+        return hashlib.sha256(self.archive(generation)).hexdigest()
 
     def generation(self, name: str, body: bytes) -> int:
         """Return the generation of a body. Raise NotWhole unless all of it is of that one."""
@@ -72,11 +70,6 @@ class Site:
         if body != self.content(name, generation):
             raise NotWhole(self.path, name, words, len(body))
         return generation
-
-
-@lru_cache(maxsize=4096)
-def _content_hash(site: Site, generation: int) -> str:
-    return hashlib.sha256(site.archive(generation)).hexdigest()
 
 
 def visit(wire: Wire, url: str, headers: Mapping[str, str] = IDENTITY) -> Answer:

@@ -169,7 +169,7 @@ def points_of(mode: Mode, steps: Sequence[str]) -> list[tuple[Mode, int, str]]:
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <function ServerCursorMixin:pytest.PytestUnraisableExceptionWarning"
 )
-def test_a_fault_at_any_step_leaves_nothing_half(world: World, budget, tell) -> None:
+def test_a_fault_at_any_step_leaves_nothing_half(world: World, budget) -> None:
     names, usual = (OPERATIONS, tuple(Mode)) if world.place.is_local else (SHARED, SHARED_MODES)
     with faults_below(*world.watched) as faults:
         search = Search(world, faults)
@@ -179,5 +179,5 @@ def test_a_fault_at_any_step_leaves_nothing_half(world: World, budget, tell) -> 
             points = [point for mode in modes for point in points_of(mode, steps)]
             for mode, at, step in budget.points(points, share=1 / len(names)):
                 search.visit(name, mode, at, step)
-            tell(f"{name}: {search.tried[name]} of {len(points)} points, {len(steps)} steps")
+            print(f"{name}: {search.tried[name]} of {len(points)} points, {len(steps)} steps")
     assert search.violations == []

@@ -144,13 +144,11 @@ class _File(io.FileIO):
     def write(self, data: Any, /) -> int:
         act, half = super().write, memoryview(data)[: len(data) // 2]
         step = Step("write", partial(act, data), _FULL, _FULL, partial(act, half))
-        written: int = self._faults.meet(step)
-        return written
+        return self._faults.meet(step)
 
     def readinto(self, buffer: Any, /) -> int:
         act = partial(super().readinto, buffer)
-        count: int = self._faults.meet(Step("read", act, _BROKEN, act))
-        return count
+        return self._faults.meet(Step("read", act, _BROKEN, act))
 
 
 def _opener(faults: Faults) -> Any:
@@ -172,10 +170,8 @@ def _opener(faults: Faults) -> Any:
     return opened
 
 
-def _call(
-    faults: Faults, name: str, real: Callable[..., Any], *, fills: bool
-) -> Callable[..., Any]:
-    """`real`, a function of `os` whose first argument is a path or a descriptor, as a step."""
+def _call(faults: Faults, name: str, real: Act, *, fills: bool) -> Act:
+    """Make a function of `os` a step. Its first argument is a path or a descriptor."""
 
     def called(place: Any = ".", *rest: Any, **named: Any) -> Any:
         act = partial(real, place, *rest, **named)
@@ -188,16 +184,10 @@ def _call(
 
 # The steps of functions of `os`, and whether a full disk refuses them.
 _CALLS = {
-    "fsync": ("fsync", True),
-    "replace": ("rename", True),
-    "rename": ("rename", True),
-    "mkdir": ("make a folder", True),
-    "remove": ("remove", False),
-    "unlink": ("remove", False),
-    "rmdir": ("remove", False),
-    "scandir": ("list", False),
-    "listdir": ("list", False),
-}
+    "fsync": ("fsync", True), "replace": ("rename", True), "rename": ("rename", True),
+    "mkdir": ("make a folder", True), "remove": ("remove", False), "unlink": ("remove", False),
+    "rmdir": ("remove", False), "scandir": ("list", False), "listdir": ("list", False),
+}  # fmt: skip
 
 
 def _watch_files(faults: Faults, patch: pytest.MonkeyPatch) -> None:
