@@ -139,14 +139,12 @@ PLACES: dict[type, Place] = {
 }
 
 
-def _artifact(_state: str, name: str) -> Body:
-    return form_body(b"something", product=name, version="v1")
-
-
 BODIES: dict[tuple[type, str], Callable[[str, str], Body]] = {
     (artifacts.RegisterResource, "PUT"): lambda _, name: json_body({"label": name}),
     (artifacts.ProductsResource, "PUT"): lambda _, name: json_body({"name": name}),
-    (artifacts.UploadResource, "POST"): _artifact,
+    (artifacts.UploadResource, "POST"): lambda _, name: form_body(
+        b"something", product=name, version="v1"
+    ),
     (artifacts.AddTokenResource, "PUT"): lambda _, name: json_body(
         {"product": name, "token": name, "permissions": {"upload": True}}
     ),

@@ -57,6 +57,9 @@ class TestAdd:
                 who.refused(400, "PUT", ADD, value)
         for body in (b"", b"{bad", b"\xff", b'{"product": "my-lib"', b"null"):
             assert_refused(usr.call("PUT", ADD, body), 400)
+        halves = [{}, [], {"product": "my-lib"}, {"token": "x"}, {"product": "my-lib", "token": 5}]
+        for value in halves:
+            usr.refused(400, "DELETE", REMOVE, value)
         assert list(usr.product()["tokens"]) == [usr.digest]
 
     @pytest.mark.usefixtures("my_lib")
@@ -65,13 +68,15 @@ class TestAdd:
         long = usr.refused(400, "PUT", ADD, wish(usr2.key, **{"x" * 50_000: True}))
         assert len(long.body) < 1_000
 
-    def test_who_is_no_maintainer_may_not(self, usr, usr2, my_lib):
-        """Check 23."""
+    def test_who_is_no_maintainer_may_not_grant_and_not_take_back(self, usr, usr2, my_lib):
+        """Checks 23 and 39."""
         usr2.refused(403, "PUT", ADD, wish(usr2.key, download=True))
+        usr2.refused(403, "DELETE", REMOVE, {"product": my_lib, "token": usr.key})
         usr.grant(my_lib, usr2, "download", "upload", "delete")
         # Neither himself nor one who is not there: that would tell him who is.
-        for token in (usr2.key, UNKNOWN):
+        for token in (usr.key, usr2.key, UNKNOWN):
             usr2.refused(403, "PUT", ADD, wish(token, maintainer=True))
+            usr2.refused(403, "DELETE", REMOVE, {"product": my_lib, "token": token})
 
     def test_a_maintainer_may_and_so_can_get_the_rest(self, adm, usr, usr2, my_lib):
         usr.grant(my_lib, usr2, "maintainer")
@@ -127,13 +132,6 @@ class TestRemove:
             assert usr2.accessible() == []
             usr.refused(404, "DELETE", REMOVE, {"product": my_lib, "token": token})
 
-    def test_who_is_no_maintainer_may_not(self, usr, usr2, my_lib):
-        """Check 39."""
-        usr2.refused(403, "DELETE", REMOVE, {"product": my_lib, "token": usr.key})
-        usr.grant(my_lib, usr2, "download", "upload", "delete")
-        for token in (usr.key, usr2.key, UNKNOWN):
-            usr2.refused(403, "DELETE", REMOVE, {"product": my_lib, "token": token})
-
     def test_what_is_not_there_is_404(self, adm, usr, zusr, my_lib):
         """Check 39."""
         zusr.create("theirs")
@@ -144,12 +142,6 @@ class TestRemove:
             assert same_answer(found) == same_answer(unknown)
         adm.refused(404, "DELETE", REMOVE, {"product": "theirs", "token": zusr.key})
         zusr.product("theirs")
-
-    @pytest.mark.usefixtures("my_lib")
-    def test_what_cannot_be_meant_is_400(self, usr):
-        partial = [{}, [], {"product": "my-lib"}, {"token": "x"}]
-        for value in [*partial, {"product": "my-lib", "token": 5}]:
-            usr.refused(400, "DELETE", REMOVE, value)
 
     def test_the_query_counts_where_there_is_no_body_and_has_digests_alone(self, usr, usr2, my_lib):
         usr.grant(my_lib, usr2, "download")

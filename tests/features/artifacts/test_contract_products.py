@@ -12,9 +12,10 @@ GOOD_NAMES = ["a", "A.b_c-1", "0", "a" * 128, "a..", "CON", "a.tar.gz"]
 
 class TestCreate:
     @pytest.mark.backend
-    def test_its_creator_may_do_everything_and_nobody_else_anything(self, usr):
-        """Check 14."""
-        made = usr.create("my-lib")
+    def test_its_creator_may_do_everything_and_nobody_else_anything(self, usr, usr2):
+        """Checks 14 and 17."""
+        wish = {"name": "my-lib", "tokens": {usr2.digest: ALL_FLAGS}, "versions": {"v": {}}}
+        made = usr.send_json("PUT", "/product/create", wish, 201).json
         assert usr.product() == made
         tokens = {sha256(usr.key): ALL_FLAGS}
         assert made == {"name": "my-lib", "tokens": tokens, "versions": {}}
@@ -42,19 +43,16 @@ class TestCreate:
         assert adm.accessible() == []
 
     @pytest.mark.backend
-    def test_a_name_has_letters_in_either_case_digits_and_three_marks(self, usr):
-        """Check 16."""
-        for name in [*GOOD_NAMES, "my-lib", "My-Lib"]:
+    def test_names_have_letters_digits_and_three_marks_and_are_sorted_by_code_points(
+        self, adm, usr
+    ):
+        """Checks 16 and 18."""
+        more = ["my-lib", "My-Lib", "b", "B", "a.b", "a-b", "a_b", "aa", "z9", "z10"]
+        names = [*GOOD_NAMES, *more]
+        for name in names:
             usr.create(name)
             assert usr.product(name)["name"] == name
-        assert usr.accessible() == sorted([*GOOD_NAMES, "My-Lib", "my-lib"])
-
-    def test_nobody_else_is_named_by_the_one_who_creates(self, usr, usr2):
-        """Check 17."""
-        wish = {"name": "my-lib", "tokens": {usr2.digest: ALL_FLAGS}, "versions": {"v": {}}}
-        made = usr.send_json("PUT", "/product/create", wish, 201).json
-        assert list(made["tokens"]) == [usr.digest]
-        assert made["versions"] == {}
+        assert usr.accessible() == adm.accessible() == sorted(names)
 
 
 class TestAccess:
@@ -70,14 +68,6 @@ class TestAccess:
         assert usr2.get("/product/access").body == b"[]"
         assert adm.accessible() == ["my-lib"]
         assert zadm.accessible() == ["theirs"]
-
-    @pytest.mark.backend
-    def test_names_are_sorted_by_their_code_points(self, adm, usr):
-        """Check 18."""
-        names = ["b", "a", "B", "a.b", "a-b", "a_b", "A", "0", "aa", "z9", "z10"]
-        for name in names:
-            usr.create(name)
-        assert usr.accessible() == adm.accessible() == sorted(names)
 
     def test_a_product_is_shown_to_those_who_have_a_grant_there(self, adm, usr, usr2, zadm, zusr):
         """Check 19."""
@@ -162,21 +152,18 @@ class TestWithdraw:
         usr2.refused(404, "DELETE", self.PATH, body)
         assert kept(usr) == set()
 
-    def test_what_is_not_there_is_404(self, adm, usr, usr2, zadm, my_lib):
-        """Check 38."""
-        usr.refused(404, "DELETE", self.PATH, {"product": my_lib, "version": "v2"})
-        usr2.refused(403, "DELETE", self.PATH, {"product": my_lib, "version": "v2"})
-        for who in (adm, usr, zadm):
-            who.refused(404, "DELETE", self.PATH, {"product": "none", "version": "v2"})
-        zadm.refused(404, "DELETE", self.PATH, {"product": my_lib, "version": "v1"})
-
-    def test_what_cannot_be_meant_is_400(self, usr, my_lib):
+    def test_what_cannot_be_meant_is_400_and_what_is_not_there_404(
+        self, adm, usr, usr2, zadm, my_lib
+    ):
         """Check 38."""
         usr.put(my_lib, "v1")
         halves = [{}, {"product": my_lib}, {"version": "v1"}, [], my_lib]
         pairs = [(my_lib, 1), (my_lib, ""), (my_lib, "/"), ("../x", "v1"), (None, None)]
         for body in [*halves, *({"product": one, "version": other} for one, other in pairs)]:
             usr.refused(400, "DELETE", self.PATH, body)
+        usr2.refused(403, "DELETE", self.PATH, {"product": my_lib, "version": "v2"})
+        for who, product in ((usr, my_lib), (adm, "none"), (usr, "none"), (zadm, my_lib)):
+            who.refused(404, "DELETE", self.PATH, {"product": product, "version": "v2"})
         assert usr.versions() == ["v1"]
 
     def test_the_query_counts_where_there_is_no_body(self, usr, my_lib):

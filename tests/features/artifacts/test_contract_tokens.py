@@ -66,8 +66,7 @@ class TestHeader:
                 assert_refused(stranger.call(method, target, headers=headers), 401)
             assert_refused(stranger.call(method, f"{target}{query}"), 401)
             usr.like(usr.digest).refused(401, method, target, value)
-
-    def test_blanks_around_a_token_are_dropped(self, usr):
+        # Blanks around it are dropped.
         for template in (" {}", "{} ", "\t{}  ", "   {}\t"):
             assert usr.like(template.format(usr.key)).accessible() == []
 
@@ -97,13 +96,10 @@ class TestRegister:
             new.send_json("PUT", "/register", {}, 201 if is_admin else 403)
             assert new.get(f"/fetch/{new.key}").json["admin"] is is_admin
 
-    def test_only_admins_register(self, usr):
+    def test_only_admins_register_and_what_cannot_be_meant_is_400(self, adm, usr):
         """Check 7."""
         for value in ({}, {"admin": True}, {"admin": "yes"}, []):
             usr.refused(403, "PUT", "/register", value)
-
-    def test_what_cannot_be_meant_is_400_and_what_is_too_long_413(self, adm):
-        """Check 7."""
         bodies = [b"", b"{bad", b"[]", b"null", b"1", b'"x"', b" ", b'{"admin": NaN}', b"\xff{}"]
         bodies += [b'{"admin": %s}' % each for each in (b'"yes"', b"1", b"null", b"[]")]
         labels = (b"5", b"null", b'"a\\nb"', b'"\\u0000"', b'"%s"' % (b"x" * 101))
@@ -112,11 +108,6 @@ class TestRegister:
         long = b'{"x": "%s"}' % (b"x" * 64 * 1024)
         assert_refused(adm.call("PUT", "/register", long), 413)
         adm.call("PUT", "/register", b"{}" + b" " * (64 * 1024 - 2), status=201)
-
-    def test_a_label_is_kept(self, adm):
-        new = adm.registered(label="für CI")
-        assert adm.get(f"/fetch/{new.digest}").json["label"] == "für CI"
-        adm.registered(label="x" * 100)
 
     @pytest.mark.backend
     def test_a_raw_token_is_nowhere_in_the_database_and_in_no_other_answer(self, adm, usr, hub):
@@ -171,9 +162,11 @@ class TestFetch:
             assert_refused(adm.call("DELETE", f"/prune/{which}"), 404)
 
     @pytest.mark.backend
-    def test_when_it_was_used_last_is_told_to_the_minute(self, adm, hub):
-        new = adm.registered()
-        assert adm.get(f"/fetch/{new.digest}").json["last_used_at"] is None
+    def test_its_label_and_when_it_was_used_last_are_told(self, adm, hub):
+        assert adm.registered(label="x" * 100).accessible() == []
+        new = adm.registered(label="für CI")
+        told = adm.get(f"/fetch/{new.digest}").json
+        assert (told["label"], told["last_used_at"]) == ("für CI", None)
         new.get("/product/access")
         hub.registry.afterwards.settle()
         told = adm.get(f"/fetch/{new.digest}").json
@@ -191,6 +184,8 @@ class TestPrune:
         usr2.refused(401, "GET", "/product/access")
         adm.refused(404, "DELETE", f"/prune/{usr2.key}")
         adm.refused(404, "GET", f"/fetch/{usr2.digest}")
+        adm.prune(adm.key)  # also the last admin
+        adm.refused(401, "GET", "/product/access")
 
     @pytest.mark.backend
     def test_its_grants_end_with_it(self, adm, usr, usr2):
@@ -213,11 +208,6 @@ class TestPrune:
         assert zusr.accessible() == []
         zadm.prune(zusr.digest)
         zusr.refused(401, "GET", "/product/access")
-
-    def test_the_last_admin_may_prune_itself(self, adm, usr):
-        adm.prune(adm.key)
-        adm.refused(401, "GET", "/product/access")
-        usr.create("my-lib")
 
     @pytest.mark.backend
     def test_every_process_hears_of_it_at_once(self, tmp_path):

@@ -31,15 +31,6 @@ def test_no_answer_may_show_one_but_that_to_who_registers_it(
         acme.publish("widget", summary=f"use {shown}")
 
 
-def test_who_may_not_prune_a_token_leaves_it_in_no_log(acme: Client):
-    """What was refused is remembered with its address, and that has the token."""
-    plain, other = acme.token(), acme.token()
-    plain.delete(f"/prune/{other.key}", 403)
-    plain.delete(f"/api/prune/{other.key}", 403)
-    told = [each["details"]["path"] for each in acme.get("/api/log?limit=2").json]
-    assert told == ["/api/prune/…", "/prune/…"]
-
-
 # `hub`: the application has said what a token looks like.
 def test_of_what_stands_for_a_token_in_a_url_nothing_is_shown(hub: Hub):
     for token, url, line in itertools.product(TOKENS, URLS, LINES):

@@ -1,14 +1,11 @@
 """Many at one moment: every outcome is one that an order would give. Section 5, check 31."""
 
-import random
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select, text
 
 from hubrepo.features.artifacts.models import Grant, Token
-from hubrepo.kernel.blobs import sweep
 from tests.support.artifacts import assert_readable, caller, kept, sha256, with_my_lib
 from tests.support.filled import findings
 from tests.support.hub import Hub
@@ -18,7 +15,6 @@ from tests.support.races import at_once, deadlocks
 pytestmark = pytest.mark.backend
 
 ROUNDS = 3
-CROWD = 8
 
 
 @pytest.fixture(scope="module")
@@ -172,44 +168,6 @@ def test_of_those_who_prune_one_token_one_has_done_it_and_admins_may_prune_each_
         )
         assert set(statuses) <= {204, 401}
         assert 204 in statuses
-
-
-def test_uploads_deletes_and_sweeps_of_the_same_bytes_keep_what_is_live(hub, usr):
-    for number in range(4):
-        usr.put("my-lib", f"old-{number}", b"the same")
-    acts = [uploading(usr, b"the same", f"v{number}") for number in range(6)]
-    acts += [calling(usr, "DELETE", f"/product/delete/my-lib/old-{n}") for n in range(4)]
-    over = threading.Event()
-
-    def sweep_on():
-        while not over.is_set():
-            sweep(hub.registry.database, hub.registry.stores)
-
-    with ThreadPoolExecutor(1) as sweeper:
-        sweeping = sweeper.submit(sweep_on)
-        try:
-            statuses = statuses_of(*acts)
-        finally:
-            over.set()
-        sweeping.result()
-    assert set(statuses[:6]) <= {201, 503}
-    assert statuses[6:] == [204] * 4
-    assert len(usr.versions()) == statuses.count(201)
-    assert all(usr.fetched("my-lib", each) == b"the same" for each in usr.versions())
-    sweep(hub.registry.database, hub.registry.stores)
-    assert kept(usr) == ({sha256(b"the same")} if usr.versions() else set())
-
-
-def test_products_that_share_their_bytes_are_deleted_at_once(adm):
-    """Each has them in an order of its own; who removes them locks them in one."""
-    contents = [b"content %d" % number for number in range(5)]
-    for number in range(CROWD):
-        adm.create(f"p{number}")
-        for version, content in enumerate(random.Random(number).sample(contents, 5)):
-            adm.put(f"p{number}", f"v{version}", content)
-    paths = [f"/product/delete/p{number}" for number in range(CROWD)]
-    assert statuses_of(*(calling(adm, "DELETE", each) for each in paths)) == [204] * CROWD
-    assert kept(adm) == set()
 
 
 @pytest.mark.parametrize("ends", ["token", "product"])

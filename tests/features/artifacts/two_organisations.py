@@ -131,20 +131,18 @@ class WithArtifacts(TwoOrganisations):
         assert response.status_int == expected, response
         assert expected != 201 or response.json["checksum"] == f"sha256:{digest}"
 
-    @rule(side=sides, choice=choices, name=products, version=identifiers)
-    def delete_artifact(self, side: int, choice: int, name: str, version: str) -> None:
-        path = f"/product/delete/{name}/{version}"
-        token, response = self.ask_with(side, choice, "DELETE", path)
-        expected = self.sides[side].model.delete_version(token, name, version, "delete")
-        assert response.status_int == (204 if expected == 200 else expected), response
-
-    @rule(side=sides, choice=choices, name=products, version=identifiers)
-    def withdraw_artifact(self, side: int, choice: int, name: str, version: str) -> None:
+    @rule(side=sides, choice=choices, name=products, version=identifiers, strict=st.booleans())
+    def delete_artifact(
+        self, side: int, choice: int, name: str, version: str, strict: bool
+    ) -> None:
+        """In either way: maintainers may do it in one of them only."""
         path, wish = "/product/modify/deleteVersion", {"product": name, "version": version}
-        token, response = self.ask_with(side, choice, "DELETE", path, wish)
-        enough = ("delete", "maintainer")
+        if strict:
+            path, wish = f"/product/delete/{name}/{version}", {}
+        token, response = self.ask_with(side, choice, "DELETE", path, wish or None)
+        enough = ("delete",) if strict else ("delete", "maintainer")
         expected = self.sides[side].model.delete_version(token, name, version, *enough)
-        assert response.status_int == expected, response
+        assert response.status_int == (204 if strict and expected == 200 else expected), response
 
     @rule(side=sides, choice=choices, name=products)
     def delete_product(self, side: int, choice: int, name: str) -> None:

@@ -1,7 +1,6 @@
 """`/api/organisation`, `/api/keys`, `/api/members` and `/api/log`: D18, D20, D45."""
 
 import re
-import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -31,6 +30,7 @@ PATHS = {
 }
 
 
+ACCENTS = "\u0301\u0323" * 50_000
 NAMES = ["a", "A", "b.c", "c-", "ab", "Ab", "a-b", "a.b", "abc", "aab", "cab", "c.b-a"]
 
 
@@ -106,24 +106,19 @@ class TestEverywhere:
         assert len(beta.get("/api/members").json) == 1
 
 
-class TestOrganisation:
-    def test_it_tells_of_itself(self, acme):
-        found = acme.get("/api/organisation").json
-        assert (found["name"], found["slug"]) == (acme.slug.upper(), acme.slug)
-        assert MICROS.fullmatch(found["created_at"])
-        assert found["stored_bytes"] == 0
-        assert set(found["limits"].values()) == {None}
-
-    @pytest.mark.backend
-    def test_it_tells_what_it_keeps_and_may_keep(self, acme):
-        size = acme.publish("widget")["size"]
-        with acme.hub.registry.database.write() as db:
-            accounts = acme.hub.accounts(db)
-            limits = Limits(max_upload_size=1, max_stored_bytes=2, max_versions=3, max_pages=4)
-            accounts.set_limits(accounts.organisation(acme.slug), limits)
-        found = acme.get("/api/organisation").json
-        assert found["stored_bytes"] == size
-        assert found["limits"] == vars(limits)
+@pytest.mark.backend
+def test_an_organisation_tells_of_itself_and_what_it_keeps_and_may_keep(acme):
+    found = acme.get("/api/organisation").json
+    assert (found["name"], found["slug"]) == (acme.slug.upper(), acme.slug)
+    assert MICROS.fullmatch(found["created_at"])
+    assert (found["stored_bytes"], set(found["limits"].values())) == (0, {None})
+    size = acme.publish("widget")["size"]
+    limits = Limits(max_upload_size=1, max_stored_bytes=2, max_versions=3, max_pages=4)
+    with acme.hub.registry.database.write() as db:
+        accounts = acme.hub.accounts(db)
+        accounts.set_limits(accounts.organisation(acme.slug), limits)
+    found = acme.get("/api/organisation").json
+    assert (found["stored_bytes"], found["limits"]) == (size, vars(limits))
 
 
 class TestKeys:
@@ -195,24 +190,12 @@ class TestKeys:
         for wish in (
             *({"user": long}, {"scopes": [long]}, {"only": [long]}, {long: 1}),
             {"only": ["packages:" + "\n" * 100_000]},
+            # To bring these into normal form would take minutes.
+            *({"user": ACCENTS}, {"only": [f"packages:{ACCENTS}"]}),
             {f"{number}{'x' * 1000}": 1 for number in range(500)},
         ):
             assert len(issue(acme, "4*", **wish).body) < 2000
-
-    def test_accents_without_end_are_not_brought_into_an_order(self, acme, monkeypatch):
-        """That would take as much time as they are squared."""
-        real, lengths = unicodedata.normalize, [0]
-
-        def noted(form, text):
-            lengths.append(len(text))
-            return real(form, text[:1000])
-
-        monkeypatch.setattr(unicodedata, "normalize", noted)
-        accents = "\u0301\u0323" * 50_000
-        issue(acme, 404, user=accents)
-        issue(acme, 400, only=[f"packages:{accents}"])
-        acme.send_json("POST", "/api/packages", {"name": accents}, 400)
-        assert max(lengths) < 1000
+        acme.send_json("POST", "/api/packages", {"name": ACCENTS}, 400)
 
     @pytest.mark.backend
     def test_a_revoked_key_stops_at_once_and_stays_listed(self, acme):
@@ -236,11 +219,13 @@ class TestKeys:
         Client(acme.hub, acme.slug, leaked).get("/api/packages", 401)
         assert leaked[13:] not in str([(each.subject, each.details) for each in acme.events()])
 
-    def test_a_narrowed_key_issues_none_that_may_do_more(self, acme):
-        narrow = Client(acme.hub, acme.slug, acme.hub.issue_key(acme.slug, scopes=["admin"]))
-        issued = narrow.send_json("POST", "/api/keys", {}, 201).json["key"]
-        Client(acme.hub, acme.slug, issued).publish("widget", status=403)
-        narrow.send_json("POST", "/api/keys", {"scopes": ["publish"]}, 403)
+    def test_a_narrowed_key_issues_and_rotates_none_that_may_do_more(self, acme):
+        narrow = with_key(acme, acme.hub.issue_key(acme.slug, scopes=["admin"]))
+        with_key(acme, issue(narrow).json["key"]).publish("widget", status=403)
+        issue(narrow, 403, scopes=["publish"])
+        rotate(narrow, acme.key[:12], 403)
+        rotate(narrow, narrow.key[:12])
+        acme.get("/api/packages")
 
 
 class TestRotation:
@@ -261,19 +246,18 @@ class TestRotation:
         _, was, took_over = acme.get("/api/keys").json
         assert (was["successor"], was["expires_at"]) == (new["prefix"], new["old_expires_at"])
         assert (took_over["scopes"], took_over["expires_at"]) == (was["scopes"], None)
+        event = next(each for each in acme.get("/api/log").json if each["action"] == "key:rotate")
+        assert event["subject"] == f"key:{old['prefix']}"
+        assert event["details"]["successor"] == new["prefix"][4:]
 
+    @pytest.mark.backend
     def test_a_key_that_would_expire_begins_its_life_anew_and_ends_no_later_than_before(self, acme):
         soon = iso_seconds(now() + timedelta(hours=2))
-        old = issue(acme, expires_at=soon).json
-        new = rotate(acme, old["prefix"], overlap_hours=24).json
+        new = rotate(acme, issue(acme, expires_at=soon).json["prefix"], overlap_hours=24).json
         assert new["old_expires_at"].startswith(soon[:-1])
         life = datetime.fromisoformat(acme.get("/api/keys").json[-1]["expires_at"]) - now()
         assert timedelta(hours=1.9) < life < timedelta(hours=2.1)
-
-    @pytest.mark.backend
-    def test_a_key_that_ends_with_time_itself_is_rotated(self, acme):
-        old = issue(acme, expires_at="9999-12-31T23:59:59Z").json
-        rotate(acme, old["prefix"])
+        rotate(acme, issue(acme, expires_at="9999-12-31T23:59:59Z").json["prefix"])
         assert acme.get("/api/keys").json[-1]["expires_at"].startswith("9999-12-31")
 
     @pytest.mark.backend
@@ -302,23 +286,10 @@ class TestRotation:
             assert old["prefix"] in rotate(acme, old["prefix"], 409).json["detail"]
             assert len(acme.get("/api/keys").json) == before
 
-    def test_a_narrowed_key_rotates_none_that_may_do_more(self, acme):
-        narrow = with_key(acme, acme.hub.issue_key(acme.slug, scopes=["admin"]))
-        rotate(narrow, acme.key[:12], 403)
-        rotate(narrow, narrow.key[:12])
-        acme.get("/api/packages")
-
     def test_an_overlap_that_cannot_be_is_400(self, acme):
         for hours in (-1, 1.5, True, None, "", "x", "-1", 10**9, [1], "\uff19", "0000000024"):
             rotate(acme, acme.key[:12], 400, overlap_hours=hours)
         rotate(acme, acme.key[:12], 400, hours=1)
-
-    def test_it_is_in_the_log(self, acme):
-        old = issue(acme).json
-        new = rotate(acme, old["prefix"]).json
-        event = next(each for each in acme.get("/api/log").json if each["action"] == "key:rotate")
-        assert event["subject"] == f"key:{old['prefix']}"
-        assert event["details"]["successor"] == new["prefix"][4:]
 
 
 @pytest.fixture(scope="module")
@@ -386,10 +357,7 @@ class TestNames:
         assert "other" not in limited.get("/api/packages/team-2/history").text
 
     def test_it_may_be_narrower_still_and_is_never_an_administrator(self, acme):
-        acme.publish("lib")
-        made = issue(acme, only=["packages:lib"], scopes=["read"]).json
-        reader = with_key(acme, made["key"])
-        reader.get("/api/packages/lib")
+        reader = with_key(acme, issue(acme, only=["packages:lib"], scopes=["read"]).json["key"])
         reader.publish("lib", status=403)
         issue(acme, only="packages:lib packages:team-*")
         found = acme.get("/api/keys").json[-1]
@@ -415,6 +383,9 @@ class TestMembers:
         assert [each["username"] for each in found] == sorted(users)
         assert all(each["active"] is True for each in found)
         assert all(MICROS.fullmatch(each["created_at"]) for each in found)
+        with acme.hub.registry.database.write() as db:
+            acme.hub.accounts(db).set_active(users[1], active=False)
+        assert [each["active"] for each in acme.get("/api/members").json] == [False, True, True]
 
     def test_one_who_leaves_takes_their_keys_along(self, acme):
         user = user_of(acme)
@@ -424,12 +395,6 @@ class TestMembers:
         assert_refused(client.get("/api/packages", 401), 401, "invalid API key")
         assert acme.get("/api/members").json == []
         acme.delete(f"/api/members/{user}", 404)
-
-    def test_an_inactive_member_shows_as_one(self, acme):
-        user = user_of(acme)
-        with acme.hub.registry.database.write() as db:
-            acme.hub.accounts(db).set_active(user, active=False)
-        assert acme.get("/api/members").json[0]["active"] is False
 
 
 class TestLog:
@@ -441,28 +406,21 @@ class TestLog:
         acme.delete(f"/api/members/{user}")
         acme.publish("widget")
         log = acme.get("/api/log").json
-        assert [each["action"] for each in log[:5]] == [
-            "packages:publish",
-            "member:remove",
-            "key:revoke",
-            "key:issue",
-            "member:add",
-        ]
+        actions = "packages:publish member:remove key:revoke key:issue member:add"
+        assert [each["action"] for each in log[:5]] == actions.split()
         assert {each["actor"] for each in log[:4]} == {f"key:{acme.key[:12]}"}
         assert log[0]["subject"] == "package:widget"
         assert log[2]["subject"] == f"key:{made['prefix']}"
         assert all(each["outcome"] == "done" for each in log)
         assert all(MICROS.fullmatch(each["at"]) for each in log)
 
-    def test_it_tells_what_was_refused(self, acme):
+    @pytest.mark.backend
+    def test_it_tells_what_was_refused_and_can_be_read_whatever_that_was(self, acme):
         issue(acme, 400, label=7)
         acme.delete("/api/keys/kpf_00000000", 404)
-        first, second = acme.get("/api/log").json[:2]
-        assert (first["outcome"], first["details"]["status"]) == ("refused", 404)
-        assert (second["outcome"], second["details"]["status"]) == ("refused", 400)
-
-    @pytest.mark.backend
-    def test_it_can_be_read_whatever_was_refused(self, acme):
+        told = acme.get("/api/log?limit=2").json
+        assert [each["outcome"] for each in told] == ["refused"] * 2
+        assert [each["details"]["status"] for each in told] == [404, 400]
         for odd in ("\ud800", "\0", "\u202e", "a\nb", "x" * 9999, "\U0010ffff"):
             for field in ("label", "user", "scopes", odd):
                 issue(acme, "*", **{field: odd if field != "scopes" else [odd]})
@@ -472,9 +430,9 @@ class TestLog:
         for path in ("%ED%A0%80", "%00", "%ff", "%E2%80%AE", "x" * 9999, "a%0ab"):
             acme.delete(f"/api/keys/{path}", "*")
             acme.delete(f"/api/packages/{path}", "*")
-        assert acme.get("/api/log").json
         assert acme.get("/api/keys").json
         assert acme.get("/api/packages").json is not None
+        assert acme.get("/api/log").json
 
     def test_it_is_one_s_own_and_an_event_has_the_id_of_its_answer(self, acme, beta):
         beta.publish("widget")
