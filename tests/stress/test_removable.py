@@ -28,7 +28,7 @@ SKIPPED, MOST_SKIPPED = "this hub keeps no artifacts", 12
 
 def copy_without_artifacts(folder: Path) -> None:
     """Copy what git knows or would know, less the feature."""
-    copy_project(folder, FOLDERS)
+    copy_project(folder, ("hubrepo/features/artifacts/", "tests/features/artifacts/"))
     contents = folder / "hubrepo" / "__init__.py"
     text = contents.read_text(encoding="utf-8")
     assert text.count(LINE) == 1
