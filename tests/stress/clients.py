@@ -81,7 +81,6 @@ class Access:
 
     @property
     def digest(self) -> str:
-        """The public name of the holder's token."""
         return _digest(self.holder)
 
 
@@ -253,7 +252,6 @@ class Owner(Client):
         return is_lost and step.number not in self.publications(wire)
 
     def publications(self, wire: Wire) -> dict[int, Any]:
-        """Return what is kept of the page, by number."""
         answer = wire.ask("GET", f"/api/pages/{self.name}/publications")
         assert answer.status in {200, 404}, answer
         return {each["publication"]: each for each in answer.json} if answer.status == 200 else {}
@@ -387,7 +385,6 @@ class Keeper:
         self.done, self.pending = Counter[str](), ""
 
     def go_on(self, hub: HubProcess, answered: Callable[[], None]) -> None:
-        """Issue and revoke until there is no hub."""
         with suppress(OSError, ValueError), self.access.wire(hub) as wire:
             while True:
                 if self.pending or (self.good and self.dice.random() < 0.4):
@@ -439,7 +436,6 @@ class Reader:
         self.dice, self.done = random.Random(f"{seed} reader"), Counter[str]()
 
     def go_on(self, hub: HubProcess, answered: Callable[[], None]) -> None:
-        """Download until there is no hub."""
         with suppress(OSError, ValueError), self.access.wire(hub) as wire:
             while True:
                 path, fine, known = self.dice.choice(self.clients).some_download(self.dice)
@@ -456,12 +452,10 @@ def _digest(plain: str) -> str:
 
 
 def download(wire: Wire, product: str, version: str) -> Answer:
-    """Download a version of a product."""
     return wire.ask("GET", f"/product/download/{product}/{version}")
 
 
 def roll_back(wire: Wire, path: str, number: int, headers: dict[str, str]) -> Answer:
-    """Make a publication of a page live again."""
     json_ = {"Content-Type": "application/json", **headers}
     return wire.ask("POST", f"/api/pages/{path}/rollback", b'{"publication":%d}' % number, json_)
 
@@ -473,7 +467,6 @@ class Crowd:
         self.pool, self.futures = ThreadPoolExecutor(64), []
 
     def add(self, act: Callable[..., object], *arguments: object) -> None:
-        """Start a thread."""
         self.futures.append(self.pool.submit(act, *arguments))
 
     def join(self) -> None:
@@ -497,7 +490,6 @@ class Ledger:
         self.checked = [*self.changers, *keepers]
 
     def crowd(self, hub: HubProcess, answered: Callable[[], None]) -> Crowd:
-        """Start all clients."""
         crowd = Crowd()
         for each in (*self.checked, *self.readers):
             crowd.add(each.go_on, hub, answered)

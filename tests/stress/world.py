@@ -3,7 +3,6 @@
 import gc
 import os
 import shutil
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,15 +29,11 @@ class NoWire(Wire):
         self._app = hub.app(HTTP_AUTHORIZATION=f"Api-Key {key}", **token_)
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        pass
 
-    def ask(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        """Send a request, and return its answer."""
-        answer = self._app.request(
-            path, method=method, body=body, headers=dict(headers or {}), status="*"
-        )
+    def ask(self, method: str, path: str, body: bytes = b"", headers=None) -> Answer:
+        headers = dict(headers or {})
+        answer = self._app.request(path, method=method, body=body, headers=headers, status="*")
         named = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status_int, named, answer.body)
 
@@ -164,7 +159,6 @@ class World:
         client.pending = None
 
     def check(self) -> None:
-        """Check that all clients find what they know."""
         for each in self.clients:
             each.check(self.hub, all_=True)
 

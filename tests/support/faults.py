@@ -21,15 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import fs.osfs
+import psycopg
 import pytest
-
-try:
-    import psycopg
-    from botocore import exceptions as boto
-    from botocore.awsrequest import AWSResponse
-    from botocore.httpsession import URLLib3Session
-except ModuleNotFoundError:  # pragma: no cover - a hub on disk and SQLite needs neither
-    psycopg = None  # type: ignore[assignment]
+from botocore import exceptions as boto
+from botocore.awsrequest import AWSResponse
+from botocore.httpsession import URLLib3Session
 
 Act = Callable[[], Any]
 
@@ -295,7 +291,6 @@ def faults_below(*folders: Path) -> Iterator[Faults]:
     with pytest.MonkeyPatch.context() as patch:
         _watch_files(faults, patch)
         _watch_sqlite(faults, patch)
-        if psycopg is not None:
-            _watch_postgresql(faults, patch)
-            _watch_s3(faults, patch)
+        _watch_postgresql(faults, patch)
+        _watch_s3(faults, patch)
         yield faults

@@ -134,8 +134,6 @@ class Organisation:
     tokens: dict[str, Token] = field(default_factory=dict)
     products: dict[str, Product] = field(default_factory=dict)
 
-    # --- Packages ---
-
     def register(self, name: str) -> int:
         if name in self.packages:
             return 409
@@ -202,19 +200,15 @@ class Organisation:
             yield from ((each.number, each.is_live) for each in reversed(versions))
             origin = versions[0].origin if versions else None
 
-    # --- Pages ---
-
     def live_pages(self) -> Mapping[str, Publication]:
         return {path: page.live for path, page in self.pages.items() if page.live is not None}
 
     def is_free(self, path: str) -> bool:
         """True if the page is live, or overlaps no live one."""
-        live = self.live_pages()
-        mine = f"{path}/"
+        live, mine = self.live_pages(), f"{path}/"
         others = (f"{other}/" for other in live)
-        return path in live or not any(
-            mine.startswith(each) or each.startswith(mine) for each in others
-        )
+        overlaps = (mine.startswith(each) or each.startswith(mine) for each in others)
+        return path in live or not any(overlaps)
 
     def publish_page(self, path: str, digest: str, size: int, text: str, now: datetime) -> int:
         if not self.is_free(path):
@@ -226,11 +220,8 @@ class Organisation:
         self._forget_surplus(page)
         return 201
 
-    def publication(self, path: str, number: int) -> Publication | None:
-        return self.pages.get(path, Page()).kept.get(number)
-
     def roll_back(self, path: str, number: int, now: datetime) -> int:
-        publication = self.publication(path, number)
+        publication = self.pages.get(path, Page()).kept.get(number)
         if publication is None or not self.is_free(path):
             return 404 if publication is None else 409
         if publication.retired_at is not None:
@@ -245,7 +236,7 @@ class Organisation:
         return 204
 
     def forget(self, path: str, number: int) -> int:
-        publication = self.publication(path, number)
+        publication = self.pages.get(path, Page()).kept.get(number)
         if publication is None or publication.retired_at is None:
             return 404 if publication is None else 409
         del self.pages[path].kept[number]
@@ -262,13 +253,10 @@ class Organisation:
             page.live.retired_at = now
 
     def _forget_surplus(self, page: Page) -> None:
-        retired = sorted(
-            (each.retired_at, each.number) for each in page.kept.values() if each.retired_at
-        )
+        kept = page.kept.values()
+        retired = sorted((each.retired_at, each.number) for each in kept if each.retired_at)
         for _, number in retired[: max(0, len(retired) - self.keep)]:
             del page.kept[number]
-
-    # --- Artifacts ---
 
     def add_token(self, plain: str, *, is_admin: bool) -> Token:
         token = Token(plain, is_admin)
@@ -292,10 +280,8 @@ class Organisation:
 
     def refusal(self, token: Token, name: str, *flags: str) -> int | None:
         """Return the status if a token has none of these flags for a product; without flags: no grant."""
-        if token.is_pruned:
-            return 401
-        if name not in self.products:
-            return 404
+        if token.is_pruned or name not in self.products:
+            return 401 if token.is_pruned else 404
         grant = self.products[name].grants.get(token.digest)
         is_granted = grant is not None and (not flags or not grant.isdisjoint(flags))
         return None if token.is_admin or is_granted else 403
@@ -307,38 +293,30 @@ class Organisation:
         return 201
 
     def grant(self, token: Token, name: str, digest: str, flags: Collection[str]) -> int:
-        if refusal := self.refusal(token, name, "maintainer"):
-            return refusal
-        if not self.has_token(digest):
-            return 404
+        refusal = self.refusal(token, name, "maintainer")
+        if refusal or not self.has_token(digest):
+            return refusal or 404
         self.products[name].grants[digest] = frozenset(flags)
         return 201
 
     def remove_grant(self, token: Token, name: str, digest: str) -> int:
-        if refusal := self.refusal(token, name, "maintainer"):
-            return refusal
-        return 404 if self.products[name].grants.pop(digest, None) is None else 204
+        refusal = self.refusal(token, name, "maintainer")
+        return refusal or (204 if self.products[name].grants.pop(digest, None) is not None else 404)
 
     def upload(self, token: Token, name: str, version: str, digest: str, size: int) -> int:
-        if refusal := self.refusal(token, name, "upload"):
-            return refusal
-        if version in self.products[name].versions:
-            return 409
+        refusal = self.refusal(token, name, "upload")
+        if refusal or version in self.products[name].versions:
+            return refusal or 409
         self.products[name].versions[version] = digest, size
         return 201
 
     def delete_version(self, token: Token, name: str, version: str, *flags: str) -> int:
-        if refusal := self.refusal(token, name, *flags):
-            return refusal
-        return 404 if self.products[name].versions.pop(version, None) is None else 200
+        refusal = self.refusal(token, name, *flags)
+        return refusal or (200 if self.products[name].versions.pop(version, None) else 404)
 
     def delete_product(self, token: Token, name: str) -> int:
-        if refusal := self.refusal(token, name, "maintainer"):
-            return refusal
-        del self.products[name]
-        return 204
-
-    # --- The organisation itself ---
+        refusal = self.refusal(token, name, "maintainer")
+        return refusal or (self.products.pop(name) and 204)
 
     def is_good(self, key: Key, now: datetime) -> bool:
         has_lapsed = key.is_revoked or (key.expires_at is not None and key.expires_at <= now)
