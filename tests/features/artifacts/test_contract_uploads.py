@@ -48,9 +48,8 @@ class TestUpload:
         """Check 26."""
         usr.put(my_lib, "v1", b"first")
         for content in (b"other", b"first"):
-            assert_refused(
-                usr.form({"product": my_lib, "version": "v1"}, ("x", content)), 409, "v1"
-            )
+            again = usr.form({"product": my_lib, "version": "v1"}, ("x", content))
+            assert_refused(again, 409, "v1")
         assert usr.fetched(my_lib, "v1") == b"first"
         assert kept(usr) == {sha256(b"first")}
 
@@ -69,38 +68,25 @@ class TestUpload:
             assert post(usr, *parts, content_type=kind).status_int == 201
 
 
-class TestRetries:
-    """`Idempotency-Key`: as for packages, a retry gets the first answer, and nothing is done twice."""
+@pytest.mark.backend
+def test_a_retry_gets_the_first_answer_and_nothing_is_done_twice(acme, usr, usr2, my_lib):
+    """`Idempotency-Key`, as for packages; who may not upload is told no first answer."""
 
-    @pytest.fixture
-    def again(self, usr, my_lib):
-        def upload(content=b"x", filename="x.bin", version="v1", key="k", who=usr):
-            parts = [text_part("product", my_lib), text_part("version", version)]
-            body = multipart([*parts, file_part(content, filename=filename)])
-            headers = {"Idempotency-Key": key}
-            return who.call("POST", UPLOAD, body, content_type=FORM, headers=headers)
+    def again(content=b"x", filename="x.bin", version="v1", who=usr):
+        file, named = file_part(content, filename=filename), text_part("version", version)
+        body, headers = multipart([NAMED[0], named, file]), {"Idempotency-Key": "k"}
+        return who.call("POST", UPLOAD, body, content_type=FORM, headers=headers)
 
-        return upload
-
-    @pytest.mark.backend
-    def test_a_retry_gets_the_first_answer_again(self, acme, usr, again):
-        first, second = again(), again()
-        assert (first.status_int, second.status_int) == (201, 201)
-        assert (first.body, first.content_type) == (second.body, second.content_type)
-        assert second.headers["Idempotent-Replayed"] == "true"
-        assert usr.versions() == ["v1"]
-        done = [each for each in acme.events() if each.action == "artifacts:upload"]
-        assert len(done) == 1
-
-    def test_another_request_with_the_same_key_is_422(self, usr, again):
-        again()
-        for other in ({"content": b"y"}, {"filename": "y.bin"}, {"version": "v2"}):
-            assert_refused(again(**other), 422)
-        assert usr.versions() == ["v1"]
-
-    def test_who_may_not_upload_is_told_no_first_answer(self, usr2, again):
-        again()
-        assert_refused(again(who=usr2), 403)
+    first, second = again(), again()
+    assert (first.status_int, second.status_int) == (201, 201)
+    assert (first.body, first.content_type) == (second.body, second.content_type)
+    assert second.headers["Idempotent-Replayed"] == "true"
+    for other in ({"content": b"y"}, {"filename": "y.bin"}, {"version": "v2"}):
+        assert_refused(again(**other), 422)
+    assert_refused(again(who=usr2), 403)
+    assert usr.versions() == ["v1"]
+    done = [each.action for each in acme.events() if each.outcome == "done"]
+    assert done.count("artifacts:upload") == 1
 
 
 @pytest.mark.usefixtures("my_lib")
@@ -162,11 +148,9 @@ class TestMalformed:
             answer = post(usr, *NAMED, file_part(b"x", filename=filename))
             assert answer.json["path"] == f"./products/my-lib/v1/{name}"
             usr.delete("/product/delete/my-lib/v1")
-
-    def test_a_name_that_only_the_extended_notation_tells_is_known(self, usr):
         told = "form-data; name=file; filename*=utf-8''gr%C3%B6%C3%9Fe.bin"
-        part = ({"Content-Disposition": told}, b"x")
-        assert post(usr, *NAMED, part).json["path"] == "./products/my-lib/v1/größe.bin"
+        answer = post(usr, *NAMED, ({"Content-Disposition": told}, b"x"))
+        assert answer.json["path"] == "./products/my-lib/v1/größe.bin"
 
 
 class TestRights:
@@ -183,30 +167,24 @@ class TestRights:
             assert (answer.status_int, answer.body) == (404, nowhere.body)
         assert kept(usr) == kept(zusr) == set()
         adm.put(my_lib, "v1")
+        # What is malformed is said before, and what is taken only to those who may upload.
+        for fields, status in (
+            ({"product": "none", "version": "../x"}, 400),
+            ({"product": my_lib, "version": "v1", "checksum": "x"}, 400),
+            *(({"product": my_lib, "version": version}, 403) for version in ("v1", "v2")),
+        ):
+            assert_refused(usr2.form(fields), status)
 
-    def test_malformed_is_said_before_missing_and_forbidden_before_taken(self, usr, usr2, my_lib):
-        usr.put(my_lib, "v1")
-        assert_refused(usr2.form({"product": "none", "version": "../x"}), 400)
-        assert_refused(usr2.form({"product": my_lib, "version": "v1", "checksum": "x"}), 400)
-        assert_refused(usr2.form({"product": my_lib, "version": "v1"}, None), 400)
-        for version in ("v1", "v2"):
-            assert_refused(usr2.form({"product": my_lib, "version": version}), 403)
 
-
-class TestChecksum:
-    def test_bytes_that_have_it_are_taken(self, usr, my_lib):
-        """Check 30."""
-        digest = sha256(b"x")
-        told = (digest, digest.upper(), f"sha256:{digest}", f"sha256:{digest.upper()}")
-        for number, checksum in enumerate(told):
-            usr.put(my_lib, f"v{number}", b"x", checksum=checksum)
-
-    @pytest.mark.backend
-    def test_others_are_not(self, usr, my_lib):
-        """Check 30."""
-        fields = {"product": my_lib, "version": "v1", "checksum": f"sha256:{sha256(b'y')}"}
-        assert_refused(usr.form(fields, ("x", b"x")), 400, "checksum", sha256(b"x"))
-        assert (usr.versions(), kept(usr)) == ([], set())
+@pytest.mark.backend
+def test_bytes_that_have_the_checksum_are_taken_and_others_not(usr, my_lib):
+    """Check 30."""
+    fields = {"product": my_lib, "version": "v1", "checksum": f"sha256:{sha256(b'y')}"}
+    assert_refused(usr.form(fields, ("x", b"x")), 400, "checksum", sha256(b"x"))
+    assert (usr.versions(), kept(usr)) == ([], set())
+    digest = sha256(b"x")
+    for number, checksum in enumerate((digest, digest.upper(), f"sha256:{digest.upper()}")):
+        usr.put(my_lib, f"v{number}", b"x", checksum=checksum)
 
 
 @pytest.fixture(scope="module")

@@ -39,16 +39,14 @@ class WithArtifacts(TwoOrganisations):
     @initialize()
     def begin(self) -> None:
         super().begin()
-        self.admins = [self._issue_tokens(side) for side in self.sides]
+        self.admins: list[Token] = []
+        for each in self.sides:
+            raw = self.hub.issue_token(each.slug, admin=True)
+            self.admins.append(each.model.add_token(raw, is_admin=True))
+            each.model.add_token(self.hub.issue_token(each.slug), is_admin=False)
         for side in (0, 1):
             self.create_product(side, 1, "anvil")
             self.upload_artifact(side, 1, "anvil", "v1", 1)
-
-    def _issue_tokens(self, side: Side) -> Token:
-        """An admin token, and one that is none; the former."""
-        admin = side.model.add_token(self.hub.issue_token(side.slug, admin=True), is_admin=True)
-        side.model.add_token(self.hub.issue_token(side.slug), is_admin=False)
-        return admin
 
     def ask_with(
         self, side: int, choice: int, method: str, path: str, value: object = None
