@@ -16,13 +16,14 @@ from hubrepo.kernel.db import Base, Database, is_current, upgrade
 
 UPGRADE = """
 import sys
+from pathlib import Path
 from hubrepo.kernel.db import Database, upgrade
 
 url, *migrations = sys.argv[1:]
 database = Database(url)
 print("ready", flush=True)
 sys.stdin.readline()
-upgrade(database, migrations)
+upgrade(database, map(Path, migrations))
 database.close()
 """
 
