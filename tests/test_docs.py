@@ -82,7 +82,7 @@ def test_every_url_is_in_the_api_page(hub: Hub):
     page = (PROJECT / "docs" / "api.md").read_text(encoding="utf-8")
     for view in views_of(hub):
         path = view.path.removesuffix("/stable")
-        words = [each for each in path.split("/") if re.fullmatch(r"[a-z.]+", each)]
+        words = [each for each in path.split("/") if re.fullmatch(r"[a-z.]+", each)] or ["/"]
         for method in set(view.methods) - {"HEAD"}:
             assert re.search(rf"{method} [^|]*{words[-1]}|{words[-1]}`", page), (method, view.path)
 
