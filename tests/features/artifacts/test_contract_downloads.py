@@ -158,13 +158,14 @@ class TestRights:
 
 
 @pytest.mark.backend
+@pytest.mark.long
 def test_it_is_led_to_the_store_where_that_is_wanted(s3, tmp_path):
     bucket = s3.url(f"{s3.new_bucket()}/hub")
     hub = Hub.below(tmp_path, blobs=bucket, redirect_downloads="true")
     client = with_my_lib(hub)
     client.put("my-lib", "v1", CONTENT)
-    answer = client.get(PATH, 302)
-    assert answer.headers["Location"].startswith(s3.endpoint)
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert "attachment" in unquote(answer.headers["Location"])
+    headers = client.get(PATH, 302).headers
+    assert headers["Location"].startswith(s3.endpoint)
+    assert headers["Cache-Control"] == "no-store"
+    assert "attachment" in unquote(headers["Location"])
     hub.registry.database.close()
