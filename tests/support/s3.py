@@ -228,6 +228,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 DROP = 2048
 
 
+def _in_thread(act: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=act, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
 def _shut(each: socket.socket) -> None:
     with suppress(OSError):
         each.shutdown(socket.SHUT_RDWR)
@@ -255,19 +261,13 @@ class Wire:
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        self._begin(self._accept)
+        _in_thread(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
         # Closing alone would not wake the thread that accepts.
         _shut(self._listener)
         self.hang_up()
-
-    @staticmethod
-    def _begin(act: Callable[..., None], *arguments: object) -> threading.Thread:
-        thread = threading.Thread(target=act, args=arguments, daemon=True)
-        thread.start()
-        return thread
 
     def hang_up(self) -> None:
         """Break off every connection that there is, as a restarted server does."""
@@ -283,7 +283,7 @@ class Wire:
                 return
             self.connections += 1
             self._open.append(near)
-            self._begin(self._serve, near)
+            _in_thread(self._serve, near)
 
     def _serve(self, near: socket.socket) -> None:
         try:
@@ -292,7 +292,7 @@ class Wire:
             near.close()
             return
         self._open.append(far)
-        back = self._begin(self._pass, far, near, True)
+        back = _in_thread(self._pass, far, near, True)
         self._pass(near, far, False)
         back.join()
 
