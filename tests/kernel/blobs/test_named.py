@@ -222,8 +222,7 @@ def settings(tmp_path):
 
 
 def start(settings):
-    application = hubrepo.main({}, **settings)
-    application.registry.database.close()
+    hubrepo.main({}, **settings).registry.database.close()
 
 
 def refused(settings, line="hubrepo.blobs"):

@@ -119,9 +119,12 @@ class TestMemory(StoreContract):
     def store(self):
         return MemoryStore()
 
-    def test_other_processes_do_not_see_it(self, store, tmp_path):
-        assert not store.is_shared
-        assert DiskStore(str(tmp_path / "blobs")).is_shared
+    def test_other_processes_do_not_see_it_and_neither_it_nor_a_disk_has_links(
+        self, store, tmp_path
+    ):
+        disk = DiskStore(str(tmp_path / "blobs"))
+        assert (store.is_shared, disk.is_shared) == (False, True)
+        assert store.link(KEY, 60, {}) is disk.link(KEY, 60, {}) is None
 
 
 class OnS3(StoreContract):

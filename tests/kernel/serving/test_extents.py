@@ -61,14 +61,10 @@ class Blob:
     def __post_init__(self):
         self.stream = deflated(self.content) if self.is_deflated else self.content
         self.bytes = BEFORE + self.stream + AFTER
-        self.extent = Extent(
-            offset=len(BEFORE),
-            stored_size=len(self.stream),
-            size=len(self.content),
-            crc=zlib.crc32(self.content),
-            digest=sha256(self.content),
-            stored_digest=sha256(self.stream) if self.is_deflated else None,
-        )
+        sizes = (len(self.stream), len(self.content))
+        stored = sha256(self.stream) if self.is_deflated else None
+        crc, digest = zlib.crc32(self.content), sha256(self.content)
+        self.extent = Extent(len(BEFORE), *sizes, crc, digest, stored)
 
     def open(self, start, length):
         assert start + length <= len(self.bytes)
