@@ -36,9 +36,8 @@ class TestDisk(StoreContract):
 
     def test_files_and_folders_are_readable_by_the_hub_alone(self, store, tmp_path):
         put(store, KEY, b"content")
-        folders = [path for path in (tmp_path / "blobs").rglob("*") if path.is_dir()]
-        assert folders
-        assert all(path.stat().st_mode & 0o077 == 0 for path in [tmp_path / "blobs", *folders])
+        folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
+        assert [path.stat().st_mode & 0o077 for path in folders] == [0] * len(folders) != []
 
     def test_bytes_and_names_are_synced_before_promote_returns(self, store, tmp_path, monkeypatch):
         synced: list[str] = []
@@ -63,7 +62,6 @@ class TestDisk(StoreContract):
             stage.write(b"more")
         stage.discard()
         assert list(store.list()) == []
-        assert store.sweep_stages(FUTURE) == 0
 
     def test_whatever_step_fails_it_is_an_error_of_the_store(self, store):
         """And a full disk is told from a broken one."""
@@ -159,7 +157,9 @@ class TestCeph(OnS3):
             assert answer.headers["Content-Type"] == "application/zip"
         an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
         monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: an_hour_ago)
-        for wrong in (link.replace(KEY, OTHER), store.link(KEY, 60, {})):
+        expired = store.link(KEY, 60, {})
+        monkeypatch.undo()
+        for wrong in (link.replace(KEY, OTHER), expired):
             with pytest.raises(OSError, match="403"):
                 urlopen(wrong)
 
