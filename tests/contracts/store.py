@@ -1,8 +1,8 @@
 """The contract of a store. A store proves itself by inheriting: `class TestDisk(StoreContract)`."""
 
 import hashlib
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -149,18 +149,14 @@ class StoreContract:
         """Several writers promote the same bytes over and over while readers read them."""
         content = bytes(range(256)) * 1_000
         put(store, KEY, content)
-        torn: list[int] = []
 
-        def read() -> None:
-            torn.extend(len(seen) for _ in range(25) if (seen := content_of(store, KEY)) != content)
+        def read() -> bool:
+            return all(content_of(store, KEY) == content for _ in range(25))
 
         def write() -> None:
             for _ in range(12):
                 put(store, KEY, content)
 
-        threads = [threading.Thread(target=target) for target in (read, write, read, write)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert torn == []
+        with ThreadPoolExecutor(4) as threads:
+            done = [threads.submit(act) for act in (read, write, read, write)]
+        assert [each.result() for each in done] == [True, None, True, None]

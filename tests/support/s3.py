@@ -45,6 +45,9 @@ class S3Server:
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        # Nobody's own files are read.
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_CONFIG_FILE": os.devnull,
     }
 
     def url(self, place: str, **parameters: str) -> str:
@@ -67,15 +70,11 @@ class S3Server:
 @contextmanager
 def credentials(server: S3Server) -> Iterator[None]:
     """Within the block this process knows the credentials of `server`, and no others."""
-    own = {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
     with pytest.MonkeyPatch.context() as patch:
-        for name in own:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         for name, text in server.environ.items():
             patch.setenv(name, text)
-        # Nobody's own files are read.
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        patch.setenv("AWS_CONFIG_FILE", os.devnull)
         yield
 
 
@@ -110,17 +109,13 @@ def ceph_is_missing() -> str | None:
 def ceph(folder: Path) -> Iterator[S3Server]:
     """Ceph's RADOS gateway with one monitor and one disk, all below `folder`, by whoever calls."""
     with ExitStack() as daemons:
-        for again in (True, True, False):
+        try:
+            port = _start_ceph(folder / "first", daemons)
+        except RuntimeError:
             # A disk now and then ends as it begins: the monitor takes it for another's.
-            try:
-                port = _start_ceph(folder / str(free_port()), daemons)
-            except RuntimeError:
-                if not again:
-                    raise
-                daemons.close()
-            else:
-                yield S3Server(f"http://127.0.0.1:{port}")
-                return
+            daemons.close()
+            port = _start_ceph(folder / "second", daemons)
+        yield S3Server(f"http://127.0.0.1:{port}")
 
 
 _CEPH = """[global]
@@ -228,6 +223,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 DROP = 2048
 
 
+def _in_thread(act: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=act, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
 def _shut(each: socket.socket) -> None:
     with suppress(OSError):
         each.shutdown(socket.SHUT_RDWR)
@@ -255,19 +256,13 @@ class Wire:
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        self._begin(self._accept)
+        _in_thread(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
         # Closing alone would not wake the thread that accepts.
         _shut(self._listener)
         self.hang_up()
-
-    @staticmethod
-    def _begin(act: Callable[..., None], *arguments: object) -> threading.Thread:
-        thread = threading.Thread(target=act, args=arguments, daemon=True)
-        thread.start()
-        return thread
 
     def hang_up(self) -> None:
         """Break off every connection that there is, as a restarted server does."""
@@ -276,25 +271,19 @@ class Wire:
         self._open = []
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):
+            while True:
                 near, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(near)
-            self._begin(self._serve, near)
+                self.connections += 1
+                self._open.append(near)
+                _in_thread(self._serve, near)
 
     def _serve(self, near: socket.socket) -> None:
-        try:
-            far = socket.create_connection(self._target)
-        except OSError:
-            near.close()
-            return
-        self._open.append(far)
-        back = self._begin(self._pass, far, near, True)
-        self._pass(near, far, False)
-        back.join()
+        with near, suppress(OSError), socket.create_connection(self._target) as far:
+            self._open.append(far)
+            back = _in_thread(self._pass, far, near, True)
+            self._pass(near, far, False)
+            back.join()
 
     def _pass(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         sent = 0

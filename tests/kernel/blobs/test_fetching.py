@@ -73,41 +73,32 @@ def test_the_time_to_open_it_counts(clock):
     file.close()
 
 
-@pytest.fixture
-def opened():
-    """How often a file was opened."""
-    return []
+class Reader:
+    """Reads through a memory of so many bytes, and notes what it opened."""
+
+    def __init__(self, size):
+        self.memory, self.opened = BlobMemory(size), []
+
+    def read(self, key, length=4, content=b"abcd"):
+        return self.memory.read(key, length, lambda: self.opened.append(key) or io.BytesIO(content))
 
 
-def read(memory, opened, key, length=4, content=b"abcd"):
-    def open_file():
-        opened.append(key)
-        return io.BytesIO(content)
-
-    return memory.read(key, length, open_file)
+def test_what_was_read_is_not_read_again_and_the_oldest_gives_way():
+    reader = Reader(2 * (OVERHEAD + 4))
+    assert [reader.read(key) for key in "aaabacb"] == [b"abcd"] * 7
+    assert reader.opened == ["a", "b", "c", "b"]
 
 
-def test_what_was_read_is_not_read_again_and_the_oldest_gives_way(opened):
-    memory = BlobMemory(2 * (OVERHEAD + 4))
-    assert [read(memory, opened, "a") for _ in range(3)] == [b"abcd"] * 3
-    for key in "bacb":
-        read(memory, opened, key)
-    assert opened == ["a", "b", "c", "b"]
+def test_small_things_count_for_what_they_cost():
+    reader = Reader(10 * (OVERHEAD + 1))
+    for number in [*range(11), *range(11)]:
+        reader.read(number, 1, b"x")
+    assert len(reader.opened) == 22
 
 
-def test_small_things_count_for_what_they_cost(opened):
-    memory = BlobMemory(10 * (OVERHEAD + 1))
-    for _ in range(2):
-        for number in range(11):
-            read(memory, opened, number, 1, b"x")
-    assert len(opened) == 22
-
-
-def test_without_room_nothing_is_kept_nor_less_than_was_asked_for(opened):
-    memory = BlobMemory(0)
-    for length in (0, 1, 4, 4):
-        assert read(memory, opened, "k", length) == b"abcd"[:length]
-    assert opened == ["k"] * 4
-    memory = BlobMemory(10_000)
-    assert read(memory, opened, "k", content=b"ab") == b"ab"
-    assert read(memory, opened, "k") == b"abcd"
+def test_without_room_nothing_is_kept_nor_less_than_was_asked_for():
+    reader = Reader(0)
+    assert [reader.read("k", length) for length in (0, 1, 4, 4)] == [b"", b"a", b"abcd", b"abcd"]
+    assert reader.opened == ["k"] * 4
+    reader = Reader(10_000)
+    assert (reader.read("k", content=b"ab"), reader.read("k")) == (b"ab", b"abcd")

@@ -1,19 +1,21 @@
-"""Pages may have a store of their own, get one later, and lose it again."""
+"""Pages may have a store of their own, or lose it; a store without the bytes it should have stops the start."""
 
 import hashlib
+import shutil
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
+import hubrepo
+from hubrepo import cli
 from hubrepo.kernel.base import Misconfigured, now
 from hubrepo.kernel.blobs import Blob, adopt_orphans, copy_store, doom, hold, key_of, sweep, tidy
-from hubrepo.kernel.blobs.stores import StoreFull
+from hubrepo.kernel.blobs.stores import DiskStore, StoreFull, StoreUnavailable
 from tests.support.archives import make_zip, manifest
-from tests.support.filled import assert_readable, client_of, content, findings, keys_of, put
+from tests.support.filled import assert_readable, client_of, content, findings, keys_of, put, s3_url
 from tests.support.hub import Hub
-
-pytestmark = pytest.mark.backend
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def collect(hub):
     return found.adopted
 
 
+@pytest.mark.backend
 def test_a_page_lies_in_the_store_of_pages_is_forgotten_there_and_so_are_orphans(open_hub, pages):
     hub = open_hub(pages=pages)
     acme = hub.organisation()
@@ -62,6 +65,7 @@ def test_a_page_lies_in_the_store_of_pages_is_forgotten_there_and_so_are_orphans
     assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [kept])
 
 
+@pytest.mark.backend
 def test_pages_stay_readable_when_they_get_a_store_and_when_they_lose_it(open_hub, pages):
     hub = open_hub()
     acme = hub.organisation()
@@ -99,12 +103,8 @@ def test_one_place_is_not_taken_for_two_and_a_wrong_one_is_named_by_its_line(ope
 
 def archive_of_both(acme) -> bytes:
     """A version of a package, whose archive is one of a page too."""
-    members = {
-        "package.toml": manifest("both"),
-        "pages.toml": '[publish]\npath = "both"\n',
-        "index.html": "both",
-    }
-    acme.publish("both", make_zip(members))
+    page = {"pages.toml": '[publish]\npath = "both"\n', "index.html": "both"}
+    acme.publish("both", make_zip({"package.toml": manifest("both"), **page}))
     return acme.download("both", 1)
 
 
@@ -113,6 +113,7 @@ def tombstone(acme):
     acme.send_json("DELETE", "/api/packages/both/versions/1", reason, status=200)
 
 
+@pytest.mark.backend
 class TestTheSameBytesInBoth:
     """A page and a version of a package that are the same archive."""
 
@@ -121,29 +122,22 @@ class TestTheSameBytesInBoth:
         return open_hub(pages=pages)
 
     @pytest.fixture
-    def acme(self, hub):
-        return hub.organisation()
-
-    @pytest.fixture
     def archive(self, hub, acme):
         archive = archive_of_both(acme)
         acme.upload("/api/pages", archive)
         assert assert_readable(hub, acme) == 2
         return archive
 
-    @pytest.mark.usefixtures("archive")
-    def test_are_one_blob_in_the_main_store_that_outlives_the_version(self, hub, acme):
+    def test_are_one_blob_in_the_main_store_that_outlives_either(self, hub, acme, archive):
         assert (len(keys_of(hub)), keys_of(hub, "pages")) == (1, [])
-        tombstone(acme)
-        assert collect(hub) == 0
-        assert acme.visit("both/").text == "both"
-        assert findings(hub) == []
-
-    def test_outlive_the_page(self, hub, acme, archive):
         acme.publish_page("both", {"index.html": "next"})
         acme.call("POST", "/api/pages/both/publications/1/forget", status=204)
         assert collect(hub) == 0
         assert acme.download("both", 1) == archive
+        acme.upload("/api/pages", archive)
+        tombstone(acme)
+        assert collect(hub) == 0
+        assert acme.visit("both/").text == "both"
         assert findings(hub) == []
 
     def test_that_were_a_page_first_move_to_the_main_store(self, hub, acme):
@@ -214,3 +208,92 @@ def test_the_only_copy_is_never_taken_for_surplus(open_hub, pages, tmp_path):
     back = open_hub()
     assert client_of(back, acme).visit("site/").text == "site"
     assert findings(back) == []
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Those of a hub that has a package and a page, each in a store of its own."""
+    hub = Hub.below(tmp_path, pages=f"osfs://{tmp_path}/pages")
+    acme = hub.organisation()
+    acme.publish("widget")
+    acme.publish_page("site")
+    hub.registry.database.close()
+    return dict(hub.settings)
+
+
+def start(settings):
+    hubrepo.main({}, **settings).registry.database.close()
+
+
+def refused(settings, line="hubrepo.blobs"):
+    with pytest.raises(SystemExit, match=f"^hubrepo cannot start: {line} names a place that has"):
+        start(settings)
+
+
+def test_a_disk_that_is_not_mounted_stops_the_start_until_it_is_back(settings, tmp_path):
+    """Commands work all the same."""
+    ini = tmp_path / "hub.ini"
+    lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
+    ini.write_text(f"[app:main]\nuse = egg:hubrepo\n{lines}")
+
+    def run(*arguments):
+        return CliRunner().invoke(cli.main, ["-c", str(ini), *arguments])
+
+    start(settings)
+    assert run("backup", str(tmp_path / "copy")).exit_code == 0
+    shutil.rmtree(tmp_path / "pages")
+    refused(settings, "hubrepo.pages")
+    shutil.rmtree(tmp_path / "blobs")
+    refused(settings)
+    assert ": 2 missing." in run("check").output
+    copied = run("copy-store", f"osfs://{tmp_path}/copy/blobs", f"osfs://{tmp_path}/blobs")
+    assert copied.exit_code == 0, copied.output
+    del settings["hubrepo.pages"]
+    start(settings)
+
+
+def test_another_place_is_not_right_because_something_lies_there(settings, tmp_path):
+    """As with a prefix that is cut short: what lies there is of nobody here."""
+    shutil.copytree(tmp_path / "blobs", tmp_path / "above" / "blobs")
+    refused(settings | {"hubrepo.blobs": f"osfs://{tmp_path}/above"})
+
+
+@pytest.mark.long
+def test_a_prefix_on_s3_that_is_misspelled_stops_the_start(settings, s3):
+    refused(settings | {"hubrepo.blobs": s3_url(s3)})
+
+
+def test_memory_is_empty_at_every_start_and_a_hub_with_nothing_starts_anywhere(settings, tmp_path):
+    del settings["hubrepo.pages"]
+    start(settings | {"hubrepo.blobs": "mem://"})
+    hub = Hub.below(tmp_path / "empty")
+    hub.organisation()
+    hub.registry.database.close()
+    shutil.rmtree(tmp_path / "empty" / "blobs")
+    start(dict(hub.settings))
+
+
+@pytest.mark.backend
+def test_released_bytes_may_be_gone_and_those_of_some_organisations(hub, database, stores):
+    clients = [hub.organisation() for _ in range(3)]
+    for acme in clients:
+        acme.publish("widget")
+    reason = {"reason": "leaked"}
+    for _ in clients[1:]:
+        stores.look_for_bytes(database)
+        stores.main.delete(next(stores.main.list()).key)
+    stores.look_for_bytes(database)
+    stores.main.delete(next(stores.main.list()).key)
+    with pytest.raises(Misconfigured):
+        stores.look_for_bytes(database)
+    for acme in clients:
+        acme.send_json("DELETE", "/api/packages/widget/versions/1", reason, status=200)
+    stores.look_for_bytes(database)
+
+
+def test_what_is_slow_at_that_moment_is_no_wrong_place(settings, monkeypatch):
+    def silent(*_):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(DiskStore, "list", silent)
+    start(settings)

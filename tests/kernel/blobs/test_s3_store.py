@@ -114,11 +114,8 @@ class TestRequests:
         assert wire.connections == before + 2
 
     def test_whoever_has_a_link_reads_the_bytes_with_these_headers_for_so_long(self, store):
-        headers = {
-            "Content-Type": "application/zip",
-            "Content-Disposition": 'attachment; filename="widget-v1.zip"',
-            "Cache-Control": "private, immutable",
-        }
+        headers = {"Content-Type": "application/zip", "Cache-Control": "private, immutable"}
+        headers["Content-Disposition"] = 'attachment; filename="widget-v1.zip"'
         put(store, KEY, b"content")
         link = store.link(KEY, 60, headers)
         assert "Expires=60" in link
@@ -151,13 +148,8 @@ def refused(url: str, line: str = "hubrepo.blobs") -> str:
 def test_credentials_in_the_url_are_refused_and_not_repeated():
     both = f"{ACCESS_KEY}:{SECRET}"
     places = (f"s3://{both}@bucket/prefix", f"s3://{both}/bucket", f"s3:/{both}@bucket")
-    behind = (
-        f"?secret_key={SECRET}",
-        f"?endpoint=http://{both}@host:1",
-        f"?{SECRET}",
-        f"#{SECRET}",
-    )
-    for url in (*places, *(f"s3://bucket{each}" for each in behind), f"s3:/bucket?a={SECRET}"):
+    behind = (f"?secret_key={SECRET}", f"?endpoint=http://{both}@host:1", f"#{SECRET}")
+    for url in (*places, *(f"s3://bucket{each}" for each in behind), f"s3:/bucket?{SECRET}"):
         assert ACCESS_KEY not in refused(url)
 
 
@@ -205,11 +197,6 @@ def test_boto_is_not_installed(monkeypatch):
     assert refused("s3://bucket") == "hubrepo.blobs needs a driver: pip install hubrepo[s3]"
 
 
-def test_a_folder_and_memory_have_no_links(tmp_path):
-    for url in (f"osfs://{tmp_path}/blobs", "mem://"):
-        assert open_store(url).link(KEY, 60, {}) is None
-
-
 @pytest.mark.long
 def test_a_start_without_a_bucket_credentials_or_an_answer_is_refused(s3, wire, monkeypatch):
     expected = "hubrepo.blobs: s3://nowhere/hub cannot be written: the bucket does not exist"
@@ -224,8 +211,7 @@ def test_a_start_without_a_bucket_credentials_or_an_answer_is_refused(s3, wire, 
     assert "cannot be written" in refused(url)
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(variable)
-    expected = "there are no credentials for S3: set AWS_ACCESS_KEY_ID"
-    assert expected in refused(s3.url("bucket"))
+    assert "there are no credentials for S3: set AWS_ACCESS_KEY_ID" in refused(s3.url("bucket"))
 
 
 @pytest.mark.long
@@ -378,32 +364,21 @@ def test_the_breaker_opens_for_silence_and_after_a_rest_lets_one_try():
     breaker = Breaker(1.0, lambda: time)
 
     def call(error=None):
-        with breaker.call(lambda error: isinstance(error, TimeoutError)):
-            if error is not None:
-                raise error
+        try:
+            with breaker.call(lambda error: isinstance(error, TimeoutError)):
+                if error is not None:
+                    raise error
+        except Exception as caught:  # noqa: BLE001 - returned
+            return type(caught)
 
-    def fail(error):
-        with pytest.raises(type(error)):
-            call(error)
-
-    def is_open():
-        with pytest.raises(AtRest):
-            call()
-
-    fail(KeyError())
-    call()
-    fail(TimeoutError())
-    is_open()
+    assert [call(each) for each in (KeyError(), None)] == [KeyError, None]
+    assert [call(each) for each in (TimeoutError(), None)] == [TimeoutError, AtRest]
     time = 1.1
     with breaker.call(bool):
-        is_open()
-    with breaker.call(bool), breaker.call(bool):
-        pass
-    fail(TimeoutError())
-    time = 2.2
-    fail(TimeoutError())
-    time = 3.1
-    is_open()
-    time = 3.3
-    fail(KeyError())
-    call()
+        assert call() is AtRest, "while one tries others still fail"
+    assert call() is None
+    assert call(TimeoutError()) is TimeoutError
+    table = [(2.0, None, AtRest), (2.2, TimeoutError(), TimeoutError), (3.1, None, AtRest)]
+    for moment, error, expected in (*table, (3.3, KeyError(), KeyError), (3.3, None, None)):
+        time = moment
+        assert call(error) is expected

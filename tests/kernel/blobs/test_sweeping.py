@@ -45,8 +45,9 @@ def tombstone(acme):
 
 
 def long_ago(database):
-    """Let the sweeps that mark blobs as leaving have begun long ago."""
+    """Let holds, and the sweeps that mark blobs as leaving, have begun long ago."""
     with database.write() as db:
+        db.execute(update(Hold).values(until=now() - timedelta(seconds=1)))
         db.execute(update(Blob).values(leaving_at=now() - LEAVING_LASTS - timedelta(seconds=1)))
 
 
@@ -185,20 +186,21 @@ def test_a_start_sweeps_for_some_seconds_and_serves_even_if_it_cannot(hub, monke
     assert "could not tidy" in caplog.text
 
 
-def test_bytes_are_counted_once_they_are_put(hub, acme, monkeypatch):
+def test_bytes_are_counted_once_they_are_put(hub, acme, stores, monkeypatch):
     """Who counts holds the organisation's row, which others need, until the commit."""
-    store = hub.registry.stores.main
-    real, counted = store.promote, []
+    real, counted = stores.main.promote, []
 
     def promote(stage, key):
-        counted.append(sum(each.startswith("UPDATE accounts_organisation") for each in asked))
+        counted.append(updates())
         real(stage, key)
 
-    monkeypatch.setattr(store, "promote", promote)
+    def updates():
+        return sum(each.startswith("UPDATE accounts_organisation") for each in asked)
+
+    monkeypatch.setattr(stores.main, "promote", promote)
     with statements(hub) as asked:
         acme.publish("widget")
-    assert counted == [0]
-    assert sum(each.startswith("UPDATE accounts_organisation") for each in asked) == 1
+    assert (counted, updates()) == ([0], 1)
     assert findings(hub) == []
 
 
@@ -221,11 +223,6 @@ def test_a_failing_store_keeps_nothing_in_another(hub, acme, database, stores, m
 def holds(database):
     with database.read() as db:
         return db.scalar(select(func.count()).select_from(Hold))
-
-
-def ends_in(database, seconds):
-    with database.write() as db:
-        db.execute(update(Hold).values(until=now() + timedelta(seconds=seconds)))
 
 
 def test_nothing_is_swept_until_the_last_hold_ends(hub, acme, database, stores):
@@ -252,7 +249,7 @@ def test_a_hold_of_a_dead_process_lapses(acme, database, stores):
         db.add(Hold(reason="of one that was killed", until=now() + timedelta(minutes=59)))
     tombstone(acme)
     assert sweep(database, stores) == 0
-    ends_in(database, -1)
+    long_ago(database)
     assert sweep(database, stores) == 1
     with hold(database, "the next one"):
         assert holds(database) == 1, "what lapsed is cleared away"
@@ -266,7 +263,8 @@ def test_a_hold_is_made_longer_while_it_is_used_unless_it_lapsed(database, monke
         raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
 
     with hold(database, "test") as held:
-        ends_in(database, 30)
+        with database.write() as db:
+            db.execute(update(Hold).values(until=now() + timedelta(seconds=30)))
         held.renew()
         with database.read() as db:
             assert db.scalar(select(Hold.until)) > now() + timedelta(minutes=50)
@@ -277,7 +275,7 @@ def test_a_hold_is_made_longer_while_it_is_used_unless_it_lapsed(database, monke
             with pytest.raises(OperationalError):
                 held.renew()
         held.renew()
-        ends_in(database, -1)
+        long_ago(database)
         with pytest.raises(HoldLapsed, match="start again"):
             held.renew()
 

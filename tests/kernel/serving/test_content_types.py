@@ -31,11 +31,8 @@ def test_only_the_last_ending_of_the_last_segment_counts():
 
 def test_the_machine_is_not_asked(monkeypatch):
     monkeypatch.setattr(mimetypes, "guess_type", lambda *_: ("text/evil", None))
-    mimetypes.add_type("text/evil", ".html")
-    try:
-        assert content_type_of("x.html") == "text/html"
-    finally:
-        mimetypes.init()
+    monkeypatch.setitem(mimetypes.types_map, ".html", "text/evil")
+    assert content_type_of("x.html") == "text/html"
 
 
 def test_every_entry_of_the_table_can_be_found_and_sent_and_only_text_has_an_encoding():

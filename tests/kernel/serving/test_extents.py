@@ -28,8 +28,7 @@ CONTENTS = {
 
 
 def deflated(content):
-    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return deflater.compress(content) + deflater.flush()
+    return zlib.compress(content, wbits=-zlib.MAX_WBITS)
 
 
 def sha256(content):
@@ -62,14 +61,10 @@ class Blob:
     def __post_init__(self):
         self.stream = deflated(self.content) if self.is_deflated else self.content
         self.bytes = BEFORE + self.stream + AFTER
-        self.extent = Extent(
-            offset=len(BEFORE),
-            stored_size=len(self.stream),
-            size=len(self.content),
-            crc=zlib.crc32(self.content),
-            digest=sha256(self.content),
-            stored_digest=sha256(self.stream) if self.is_deflated else None,
-        )
+        sizes = (len(self.stream), len(self.content))
+        stored = sha256(self.stream) if self.is_deflated else None
+        crc, digest = zlib.crc32(self.content), sha256(self.content)
+        self.extent = Extent(len(BEFORE), *sizes, crc, digest, stored)
 
     def open(self, start, length):
         assert start + length <= len(self.bytes)
@@ -171,8 +166,7 @@ def test_each_coding_has_a_strong_tag_of_its_own():
     assert all(tag.startswith('"') and tag.endswith('"') for tag in (plain, framed))
     # The same content from another compressor is the same bytes for one of them only.
     other = Blob(blob.content, is_deflated=True)
-    deflater = zlib.compressobj(0, wbits=-zlib.MAX_WBITS)
-    other.stream = deflater.compress(blob.content) + deflater.flush()
+    other.stream = zlib.compress(blob.content, 0, -zlib.MAX_WBITS)
     assert other.stream != blob.stream
     other.extent = Extent(
         0, len(other.stream), len(blob.content), 0, sha256(blob.content), sha256(other.stream)
