@@ -30,13 +30,10 @@ SKIPPED, MOST_SKIPPED = "this hub keeps no artifacts", 12
 
 
 def copy_without_artifacts(folder: Path) -> None:
-    """Copy the project, less the feature."""
-
-    def ignored(parent: str, names: list[str]) -> set[str]:
-        hidden = {each for each in names if each.startswith(".") and each != ".gitignore"}
-        return hidden | ({"artifacts"} if parent.endswith("/features") else set())
-
+    ignored = shutil.ignore_patterns(".git", ".venv", ".hypothesis", "*_cache", "var", "*.egg-info")
     shutil.copytree(PROJECT, folder, ignore=ignored, dirs_exist_ok=True)
+    for each in ("hubrepo", "tests"):
+        shutil.rmtree(folder / each / "features" / "artifacts")
     contents = folder / "hubrepo" / "__init__.py"
     text = contents.read_text(encoding="utf-8")
     assert text.count(LINE) == 1
