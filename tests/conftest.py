@@ -70,16 +70,9 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 # Before pytest-xdist reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs Ceph takes its time: it is for `make stress`, and one of its processes.
-
-    The hunts are begun first: what takes minutes must not be all that is left. With another store or database
-    what has neither a hub nor a folder is not asked again.
-    """
+    """Leave tests that need Ceph to `make stress` and to one worker. The long searches begin first."""
     items.sort(key=lambda each: "stress" not in each.path.parts)
-    if config.getoption("--store") != "disk" or config.getoption("--database") != "sqlite":
-        same = [each for each in items if not {"hub", "tmp_path"} & set(each.fixturenames)]  # type: ignore[attr-defined]
-        config.hook.pytest_deselected(items=same)
-        items[:] = [each for each in items if each not in set(same)]
+
     for each in items:
         params = getattr(each, "callspec", None)
         if "ceph" in each.fixturenames or (params and "ceph" in params.params.values()):  # type: ignore[attr-defined]

@@ -3,9 +3,8 @@
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tests.support.archives import read_zip
 from tests.support.process import Wire
@@ -42,7 +41,10 @@ def check_package(wire: Wire, name: str, newest: int | None = None) -> Mapping[i
     assert list(versions) == list(range(len(versions), 0, -1))
     for version in list(versions.values())[:newest]:
         _check_version(wire, name, version, versions)
-    _check_aliases(detail.json["aliases"], versions.values())
+    targets = {each["name"]: each["version"] for each in detail.json["aliases"]}
+    live = [each.number for each in versions.values() if not each.tombstoned]
+    assert set(targets.values()) <= set(live)
+    assert targets.get("latest") == max(live, default=None)
     return versions
 
 
@@ -64,10 +66,3 @@ def _check_history(history: str, number: int, versions: Mapping[int, Listed]) ->
     for entry in entries[1:]:
         older = versions[int(entry["number"])]
         assert older.tombstoned if entry["tombstoned"] else entry["hash"] == older.content_hash
-
-
-def _check_aliases(aliases: list[Mapping[str, Any]], versions: Iterable[Listed]) -> None:
-    targets = {each["name"]: each["version"] for each in aliases}
-    live = [each.number for each in versions if not each.tombstoned]
-    assert set(targets.values()) <= set(live)
-    assert targets.get("latest") == max(live, default=None)

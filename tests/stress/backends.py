@@ -116,8 +116,7 @@ class BucketAndDatabase(Place):
         return getattr(self.s3.client, operation)(Bucket=self.bucket, Key=PREFIX + key, **more)
 
     def read(self, key: str) -> bytes:
-        data: bytes = self._call("get_object", key)["Body"].read()
-        return data
+        return self._call("get_object", key)["Body"].read()
 
     def write(self, key: str, data: bytes) -> None:
         self._call("put_object", key, Body=data)

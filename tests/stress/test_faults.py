@@ -105,7 +105,6 @@ class Search:
             check_refusal(answer)
             return False
         client.acknowledge(step, answer)
-        client.pending = None
         return True
 
     def _die(self, name: str, mode: Mode, at: int) -> None:
@@ -149,9 +148,8 @@ def check_refusal(answer: Answer) -> None:
 def points_of(mode: Mode, steps: Sequence[str]) -> list[tuple[Mode, int, str]]:
     """Return the steps that a mode is tried at.
 
-    An error and the end of the process are tried at all of them. To fail or to die after a step differs from
-    doing so before the next one only if the step is done by half, or done without anybody knowing. If all the
-    rest fails as well, that shows who goes on regardless: every third step suffices.
+    An error and the end of the process: all. After a step they differ from before the next one only if it is
+    done by half, or unknown to the hub. If all the rest fails as well, every third step suffices.
     """
     points = [(mode, at, name) for at, name in enumerate(steps, 1)]
     if mode is Mode.STAYS_AWAY:

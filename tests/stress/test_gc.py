@@ -4,6 +4,7 @@ They have no grace: whatever lies in the store without a row is theirs at once. 
 whose row is there before, so nothing that is wanted may ever be lost.
 """
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -43,9 +44,8 @@ def collecting(hub: HubProcess) -> Iterator[Counter[str]]:
             each.terminate()
         told = [each.communicate(timeout=60)[0] for each in running]
     assert [each.returncode for each in running] == [0] * COLLECTORS
-    for figure in ";".join(told).replace("\n", "").split(";"):
-        name, _, number = figure.partition("=")
-        done[name] += int(number)
+    for figures in told:
+        done.update(json.loads(figures))
 
 
 def test_two_collectors_without_grace_never_remove_what_is_wanted(

@@ -154,9 +154,7 @@ class World:
 
     def take(self, client: Client, step: Step) -> None:
         """Take a step, which must be acknowledged."""
-        answer = self.ask(client, step)
-        client.acknowledge(step, answer)
-        client.pending = None
+        client.acknowledge(step, self.ask(client, step))
 
     def check(self) -> None:
         for each in self.clients:

@@ -3,6 +3,7 @@
 python -m tests.support.collector INI
 """
 
+import json
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from hubrepo.kernel.blobs import adopt_orphans, tidy
 
 
 def main(ini: str) -> None:
-    """Collect until SIGTERM, then print figures, `name=count;…`."""
+    """Collect until SIGTERM, then print figures as JSON."""
     over, done = threading.Event(), Counter[str]()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     registry = Command(ini).prepared()
@@ -31,7 +32,7 @@ def main(ini: str) -> None:
         except OperationalError:
             # Others were writing for too long: the next round does it.
             done["busy"] += 1
-    print(";".join(f"{name}={count}" for name, count in done.items()))
+    print(json.dumps(done))
 
 
 if __name__ == "__main__":

@@ -120,14 +120,17 @@ def _where(descriptor: int) -> str:
     return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
-def _system_error(number: int) -> Act:
+def _raising(kind: type[Exception], *arguments: Any, **attributes: Any) -> Act:
     def act() -> None:
-        raise OSError(number, os.strerror(number))
+        error = kind(*arguments)
+        vars(error).update(attributes)
+        raise error
 
     return act
 
 
-_BROKEN, _FULL = _system_error(errno.EIO), _system_error(errno.ENOSPC)
+_BROKEN = _raising(OSError, errno.EIO, os.strerror(errno.EIO))
+_FULL = _raising(OSError, errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class _File(io.FileIO):
@@ -199,18 +202,10 @@ def _statement(statement: str) -> str:
     return (str(statement).split() or ["ping"])[0].lower()
 
 
-def _sqlite_error(sentence: str, code: int, name: str) -> Act:
-    def act() -> None:
-        error = sqlite3.OperationalError(sentence)
-        error.sqlite_errorcode, error.sqlite_errorname = code, name
-        raise error
-
-    return act
-
-
 def _watch_sqlite(faults: Faults, patch: pytest.MonkeyPatch) -> None:
-    broken = _sqlite_error("disk I/O error", sqlite3.SQLITE_IOERR, "SQLITE_IOERR")
-    full = _sqlite_error("database or disk is full", sqlite3.SQLITE_FULL, "SQLITE_FULL")
+    fail = partial(_raising, sqlite3.OperationalError)
+    broken = fail("disk I/O error", sqlite_errorcode=10, sqlite_errorname="SQLITE_IOERR")
+    full = fail("database is full", sqlite_errorcode=13, sqlite_errorname="SQLITE_FULL")
 
     class Cursor(sqlite3.Cursor):
         def execute(self, statement: str, *values: Any) -> Any:

@@ -61,14 +61,6 @@ STORES: dict[str, Maker] = {
 }
 DATABASES: dict[str, Maker] = {"sqlite": _sqlite, "postgresql": _postgresql}
 
-# For parameters; `make_hub` without a place takes the one that `--store` and `--database` name.
-EVERY_DATABASE = ["sqlite", pytest.param("postgresql", marks=pytest.mark.stress)]
-EVERY_PLACE = [
-    pytest.param(("disk", "sqlite"), id="disk+sqlite"),
-    pytest.param(("memory", "postgresql"), id="memory+postgresql", marks=pytest.mark.stress),
-    pytest.param(("s3", "postgresql"), id="s3+postgresql", marks=pytest.mark.stress),
-]
-
 # How many things of each organisation of `fill` can be read.
 READABLE = 7 if HAS_ARTIFACTS else 3
 
