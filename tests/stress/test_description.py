@@ -18,7 +18,7 @@ def test_no_request_that_it_can_think_of_is_answered_otherwise_than_described(hu
 
 def test_every_operation_is_reached_and_successful(hub: Hub):
     """The same few requests each time, whatever SECONDS says."""
-    report = explore(hub, examples=2)
+    report = explore(hub, examples=1)
     assert report.complaints == []
     told = {
         f"{method.upper()} {path}"
@@ -28,6 +28,6 @@ def test_every_operation_is_reached_and_successful(hub: Hub):
     successful = {
         operation
         for operation, answers in report.answers.items()
-        if any(200 <= status < 300 for status in answers)
+        if any(200 <= status < 300 or status == 303 for status in answers)
     }
     assert told - successful == set()
