@@ -210,16 +210,14 @@ class Packager(Client):
 class Owner(Client):
     """Publishes generations of a site at a page, rolls them back, and unpublishes the page.
 
-    With `generations` the same few archives come again and again.
+    The hub keeps `keep` past publications. With `generations` the same few archives come again and again.
     """
 
-    state = PageState()
+    state, keep, generations = PageState(), KEEP, 0
 
-    def __init__(
-        self, site: Site, access: Access, seed: int, keep: int | None = KEEP, generations: int = 0
-    ) -> None:
+    def __init__(self, site: Site, access: Access, seed: int) -> None:
         super().__init__(site.path, access, seed)
-        self.site, self.keep, self.generations = site, keep, generations
+        self.site = site
 
     def next(self, wire: Wire) -> Step:
         key, live, wish = f"{self.name}-{self.count}", self.state.live, self.dice.random()
@@ -266,10 +264,9 @@ class Owner(Client):
         assert live == state.live, (self.site, answer, state, self.pending)
         self.check_live(wire, state)
         kept = self.publications(wire)
-        if self.keep is not None:
-            # More than that, left by a kill or an unpublish, was let go by the start.
-            most = self.keep + bool(state.live)
-            assert min(len(state.generations), self.keep) <= len(kept) <= most, (kept, state)
+        # More than that, left by a kill or an unpublish, was let go by the start.
+        most = self.keep + bool(state.live)
+        assert min(len(state.generations), self.keep) <= len(kept) <= most, (kept, state)
         for number, each in kept.items():
             assert each["content_hash"] == self.site.content_hash(state.generations[number])
             assert each["live"] == (number == state.live)
@@ -479,7 +476,11 @@ class Ledger:
 
     def __init__(self, seed: int) -> None:
         access = self.access = Access()
-        sites = (Site("docs"), Site("blog/2026", files=3, large=0), Site("blog/2027", files=3))
+        sites = (
+            Site("docs", files=6),
+            Site("blog/2026", files=3, large=0),
+            Site("blog/2027", files=3),
+        )
         self.owners = [Owner(site, access, seed) for site in sites]
         self.packagers = [Packager(name, access, seed) for name in ("anvil", "bellows")]
         self.uploaders = [Uploader(name, access, seed) for name in ("engine", "bolt")]

@@ -15,7 +15,7 @@ from tests.support.process import HubProcess, Wire
 
 pytestmark = pytest.mark.stress
 
-ANSWERS = 60
+ANSWERS = 30
 
 
 def back_up_under_load(hub: HubProcess, ledger: Ledger, folder: Path):
