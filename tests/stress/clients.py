@@ -5,7 +5,9 @@ moment, or `state.after(pending)` while a step has no answer, and nothing else.
 """
 
 import hashlib
+import json
 import random
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +45,17 @@ DONE = {
 # The hub is busy, or another process is just deleting the same bytes: the step is tried again.
 BUSY, LEAVING = 503, BlobLeaving.message.encode()
 PAGE_ACTIONS = {"pages:publish", "pages:roll-back", "pages:unpublish"}
+
+
+def kinds_found(hub: HubProcess) -> set[str]:
+    """Return the kinds of what `hubrepo check --deep` finds."""
+    problem = ""
+    try:
+        told = hub.command("check", "--json", "--deep")
+    except subprocess.CalledProcessError as error:
+        told, problem = error.stdout, error.stderr
+    assert told, problem
+    return set(json.loads(told.splitlines()[-1])["checked"]["found"])
 
 
 def page_events(hub: HubProcess) -> list[tuple[str, str]]:
@@ -165,7 +178,8 @@ class Packager(Client):
     state = PackageState()
 
     def next(self, _wire: Wire) -> Step:
-        key, live, wish = f"{self.name}-{self.count}", self.state.live, self.dice.random()
+        key, wish = f"{self.name}-{self.count}", self.dice.random()
+        live = [each.number for each in self.state.versions.values() if not each.tombstoned]
         if live and wish < 0.35:
             return Step("tombstone" if wish < 0.2 else "alias", number=self.dice.choice(live))
         # Uploads of more than half a MiB are spooled to disk.
@@ -506,10 +520,8 @@ class Ledger:
 
     @property
     def done(self) -> dict[str, int]:
-        """How often which step was acknowledged."""
         return dict(sum((each.done for each in (*self.checked, *self.readers)), Counter()))
 
     @property
     def events(self) -> Counter[tuple[str, str]]:
-        """The changes of pages that the audit log has."""
         return sum((each.events for each in self.owners), Counter())

@@ -33,7 +33,6 @@ class Budget:
 
     @property
     def is_sample(self) -> bool:
-        """True if not everything is visited."""
         return self.seconds is not None
 
     def is_over(self, share: float = 1) -> Callable[[], bool]:
@@ -66,7 +65,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def budget(seed: int) -> Budget:
-    """The limits of the test."""
     return Budget.from_environment(seed)
 
 

@@ -44,13 +44,11 @@ class Publishers:
         self.join()
 
     def join(self) -> None:
-        """Wait until they have ended."""
         for each in self._done:
             each.result()
 
     @property
     def count(self) -> int:
-        """The number of acknowledged publishes."""
         return sum(map(len, self.acknowledged.values()))
 
     def more(self, count: int) -> None:
