@@ -5,7 +5,9 @@ moment, or `state.after(pending)` while a step has no answer, and nothing else.
 """
 
 import hashlib
+import json
 import random
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +45,17 @@ DONE = {
 # The hub is busy, or another process is just deleting the same bytes: the step is tried again.
 BUSY, LEAVING = 503, BlobLeaving.message.encode()
 PAGE_ACTIONS = {"pages:publish", "pages:roll-back", "pages:unpublish"}
+
+
+def kinds_found(hub: HubProcess) -> set[str]:
+    """Return the kinds of what `hubrepo check --deep` finds."""
+    problem = ""
+    try:
+        told = hub.command("check", "--json", "--deep")
+    except subprocess.CalledProcessError as error:
+        told, problem = error.stdout, error.stderr
+    assert told, problem
+    return set(json.loads(told.splitlines()[-1])["checked"]["found"])
 
 
 def page_events(hub: HubProcess) -> list[tuple[str, str]]:
@@ -165,7 +178,8 @@ class Packager(Client):
     state = PackageState()
 
     def next(self, _wire: Wire) -> Step:
-        key, live, wish = f"{self.name}-{self.count}", self.state.live, self.dice.random()
+        key, wish = f"{self.name}-{self.count}", self.dice.random()
+        live = [each.number for each in self.state.versions.values() if not each.tombstoned]
         if live and wish < 0.35:
             return Step("tombstone" if wish < 0.2 else "alias", number=self.dice.choice(live))
         # Uploads of more than half a MiB are spooled to disk.
@@ -210,16 +224,14 @@ class Packager(Client):
 class Owner(Client):
     """Publishes generations of a site at a page, rolls them back, and unpublishes the page.
 
-    With `generations` the same few archives come again and again.
+    The hub keeps `keep` past publications. With `generations` the same few archives come again and again.
     """
 
-    state = PageState()
+    state, keep, generations = PageState(), KEEP, 0
 
-    def __init__(
-        self, site: Site, access: Access, seed: int, keep: int | None = KEEP, generations: int = 0
-    ) -> None:
+    def __init__(self, site: Site, access: Access, seed: int) -> None:
         super().__init__(site.path, access, seed)
-        self.site, self.keep, self.generations = site, keep, generations
+        self.site = site
 
     def next(self, wire: Wire) -> Step:
         key, live, wish = f"{self.name}-{self.count}", self.state.live, self.dice.random()
@@ -266,10 +278,9 @@ class Owner(Client):
         assert live == state.live, (self.site, answer, state, self.pending)
         self.check_live(wire, state)
         kept = self.publications(wire)
-        if self.keep is not None:
-            # More than that, left by a kill or an unpublish, was let go by the start.
-            most = self.keep + bool(state.live)
-            assert min(len(state.generations), self.keep) <= len(kept) <= most, (kept, state)
+        # More than that, left by a kill or an unpublish, was let go by the start.
+        most = self.keep + bool(state.live)
+        assert min(len(state.generations), self.keep) <= len(kept) <= most, (kept, state)
         for number, each in kept.items():
             assert each["content_hash"] == self.site.content_hash(state.generations[number])
             assert each["live"] == (number == state.live)
@@ -479,7 +490,11 @@ class Ledger:
 
     def __init__(self, seed: int) -> None:
         access = self.access = Access()
-        sites = (Site("docs"), Site("blog/2026", files=3, large=0), Site("blog/2027", files=3))
+        sites = (
+            Site("docs", files=6),
+            Site("blog/2026", files=3, large=0),
+            Site("blog/2027", files=3),
+        )
         self.owners = [Owner(site, access, seed) for site in sites]
         self.packagers = [Packager(name, access, seed) for name in ("anvil", "bellows")]
         self.uploaders = [Uploader(name, access, seed) for name in ("engine", "bolt")]
@@ -505,10 +520,8 @@ class Ledger:
 
     @property
     def done(self) -> dict[str, int]:
-        """How often which step was acknowledged."""
         return dict(sum((each.done for each in (*self.checked, *self.readers)), Counter()))
 
     @property
     def events(self) -> Counter[tuple[str, str]]:
-        """The changes of pages that the audit log has."""
         return sum((each.events for each in self.owners), Counter())

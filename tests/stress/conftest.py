@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from tests.stress.backends import BucketAndDatabase, FolderAndFile, Place
 
 BACKENDS = ("disk+sqlite", "s3+postgresql")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,13 +28,11 @@ class Budget:
 
     @classmethod
     def from_environment(cls, seed: int = 0) -> "Budget":
-        """Return the limits that the environment sets."""
         seconds = os.environ.get("SECONDS")
         return cls(seed, float(seconds) if seconds else None, int(os.environ.get("KILLS", "200")))
 
     @property
     def is_sample(self) -> bool:
-        """True if not everything is visited."""
         return self.seconds is not None
 
     def is_over(self, share: float = 1) -> Callable[[], bool]:
@@ -45,7 +40,7 @@ class Budget:
         end = time.monotonic() + (self.seconds or 60) * share
         return lambda: time.monotonic() > end
 
-    def points(self, points: Sequence[T], share: float = 1) -> Iterator[T]:
+    def points(self, points: Sequence, share: float = 1) -> Iterator:
         """Yield all points, or in a sample as many as there is time for, at least one, shuffled."""
         if self.seconds is None:
             yield from points
@@ -70,7 +65,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def budget(seed: int) -> Budget:
-    """The limits of the test."""
     return Budget.from_environment(seed)
 
 

@@ -60,7 +60,6 @@ class Site:
 
     @cache  # noqa: B019 - sites are few
     def content_hash(self, generation: int) -> str:
-        """Return the hash of the archive."""
         return hashlib.sha256(self.archive(generation)).hexdigest()
 
     def generation(self, name: str, body: bytes) -> int:
@@ -99,11 +98,7 @@ def check_gone(wire: Wire, site: Site, base: str = "/pages/acme") -> None:
         assert wire.ask("GET", f"{base}/{site.path}/{name}").status == 404, (site.path, name)
 
 
-def overlap(one: str, other: str) -> bool:
-    """True if one path lies above the other."""
-    return one.startswith(f"{other}/") or other.startswith(f"{one}/")
-
-
 def overlaps(paths: Collection[str]) -> list[tuple[str, str]]:
     """Return the pairs of paths of which one lies above the other."""
-    return [pair for pair in combinations(paths, 2) if overlap(*pair)]
+    pairs = combinations(paths, 2)
+    return [(a, b) for a, b in pairs if a.startswith(f"{b}/") or b.startswith(f"{a}/")]

@@ -36,10 +36,6 @@ class PackageState:
     versions: Mapping[int, Listed] = field(default_factory=dict)
     stable: int = 0
 
-    @property
-    def live(self) -> list[int]:
-        return [number for number, each in self.versions.items() if not each.tombstoned]
-
     def after(self, step: Step, seen: "PackageState") -> "PackageState":
         """Return the next state. The hash of a new version is taken from what is seen."""
         if step.kind == "alias":
@@ -61,7 +57,6 @@ class PageState:
     generations: Mapping[int, int] = field(default_factory=dict)
 
     def after(self, step: Step, _seen: object = None) -> "PageState":
-        """Return the next state."""
         if step.kind != "publish page":
             return replace(self, live=step.number)
         head = len(self.generations) + 1
@@ -76,7 +71,6 @@ class ProductState:
     flags: frozenset[str] | None = None
 
     def after(self, step: Step, _seen: object = None) -> "ProductState":
-        """Return the next state."""
         versions = dict(self.versions or {})
         match step.kind:
             case "create":

@@ -7,7 +7,7 @@ without a row is left over, and the hub goes on.
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,13 +47,6 @@ SHARED, SHARED_MODES = ("publish", "publish a page", "tombstone", "gc"), (Mode.F
 BACKUP_MODES = (Mode.FAILS, Mode.DIES, Mode.DIES_AFTERWARDS)
 
 
-@pytest.fixture
-def world(backend, tmp_path: Path) -> Iterator[World]:
-    world = World(backend(tmp_path), tmp_path)
-    yield world
-    world.close()
-
-
 @dataclass
 class Search:
     """The faults of all operations, one at a time, each in a hub as it was at first."""
@@ -67,9 +60,8 @@ class Search:
         """Return the steps of an operation without a fault, which must be acknowledged."""
         self.world.bring_back()
         with self.faults.watching():
-            is_done = self._operate(name)
+            assert self._operate(name)
         steps = self.faults.steps
-        assert is_done
         self._judge(name)
         return steps
 
@@ -167,7 +159,8 @@ def points_of(mode: Mode, steps: Sequence[str]) -> list[tuple[Mode, int, str]]:
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <function ServerCursorMixin:pytest.PytestUnraisableExceptionWarning"
 )
-def test_a_fault_at_any_step_leaves_nothing_half(world: World, budget) -> None:
+def test_a_fault_at_any_step_leaves_nothing_half(backend, tmp_path: Path, budget) -> None:
+    world = World(backend(tmp_path), tmp_path)
     names, usual = (OPERATIONS, tuple(Mode)) if world.place.is_local else (SHARED, SHARED_MODES)
     with faults_below(*world.watched) as faults:
         search = Search(world, faults)
@@ -178,4 +171,5 @@ def test_a_fault_at_any_step_leaves_nothing_half(world: World, budget) -> None:
             for mode, at, step in budget.points(points, share=1 / len(names)):
                 search.visit(name, mode, at, step)
             print(f"{name}: {search.tried[name]} of {len(points)} points, {len(steps)} steps")
+    world.close()
     assert search.violations == []

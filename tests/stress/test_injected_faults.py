@@ -21,7 +21,7 @@ def fill(world: World, size: int) -> None:
         world.take(world.uploader, uploaded(f"more-{number}"))
         if number % 5 == 0:
             site = Site(f"more/{number}", files=3, large=0)
-            owner = Owner(site, world.access, 0, keep=None)
+            owner = Owner(site, world.access, 0)
             world.take(owner, page_published(1))
             world.take(owner, page_published(2))
     world.collect()

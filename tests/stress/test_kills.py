@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stress.checks import kinds
-from tests.stress.clients import KEEP, Ledger, page_events
+from tests.stress.clients import KEEP, Ledger, kinds_found, page_events
 from tests.support.process import HubProcess
 from tests.support.publishers import until
 
@@ -81,9 +80,9 @@ def test_kills_lose_nothing(backend, tmp_path: Path, budget) -> None:
         hub.workers = 1
         hub.start()
         ledger.check(hub, all_=True)
-        left = kinds(hub, "--deep")
+        left = kinds_found(hub)
         hub.command("gc", "--grace", "0")
-        assert not kinds(hub, "--deep")
+        assert not kinds_found(hub)
         ledger.check(hub, all_=True)
         events = Counter(page_events(hub))
     finally:

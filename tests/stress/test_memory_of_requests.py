@@ -17,10 +17,8 @@ from tests.support.shapes import SHAPES
 
 pytestmark = pytest.mark.stress
 
-MIB = 1024 * 1024
-# Beyond what an idle hub needs.
-MOST = 64
-SENDERS = 4
+# MiB beyond what an idle hub needs.
+MOST, MIB, SENDERS = 64, 1024 * 1024, 4
 VERSIONS = "/api/packages/widget/versions"
 
 
@@ -37,10 +35,10 @@ def send_forms(hub: HubProcess, _dice: random.Random) -> None:
     beginning = b'--frontier\r\nContent-Disposition: form-data; name="summary"\r\n\r\n'
     headers = {"Content-Type": FORM, "Content-Length": str(200 * MIB)}
     with hub.wire() as wire, suppress(OSError):
-        wire.socket.sendall(wire.head("POST", VERSIONS, headers) + beginning)
+        wire.socket.sendall(wire.head("POST", VERSIONS, headers))
+        wire.socket.sendall(beginning.ljust(MIB, b"y"))
         for _ in range(199):
             wire.socket.sendall(b"y" * MIB)
-        wire.socket.sendall(b"y" * (MIB - len(beginning)))
         assert wire.receive().status == 400
 
 

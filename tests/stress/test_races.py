@@ -11,7 +11,7 @@ import pytest
 
 from tests.stress.agreement import check_package
 from tests.stress.clients import KEEP, Crowd, page_events, roll_back
-from tests.stress.site import CODINGS, NotWhole, Site, overlap, overlaps, visit
+from tests.stress.site import CODINGS, NotWhole, Site, overlaps, visit
 from tests.stress.states import checksum
 from tests.support.archives import package_zip
 from tests.support.process import Answer, HubProcess, Wire
@@ -147,7 +147,7 @@ class PageRace(Race):
     def checked(answer: Answer, site: Site) -> Answer:
         if answer.status == 409:
             other = answer.json["detail"].removeprefix("path overlaps published page ").strip("'")
-            assert overlap(other, site.path), answer
+            assert overlaps([other, site.path]), answer
         return answer
 
     def unpublish(self, wire: Wire, dice: random.Random) -> Answer:

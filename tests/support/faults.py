@@ -41,7 +41,6 @@ class Mode(Enum):
 
     @property
     def is_deadly(self) -> bool:
-        """True if the process ends."""
         return self in {Mode.DIES, Mode.DIES_AFTERWARDS}
 
 
@@ -85,7 +84,6 @@ class Faults:
             each.close()
 
     def meet(self, step: Step) -> Any:
-        """Take a step."""
         if not self._is_watching:
             return step.act()
         with self._lock:

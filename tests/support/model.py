@@ -74,8 +74,6 @@ class Page:
 
 @dataclass
 class Key:
-    """A key in clear, what it may do, and whether it is good."""
-
     plain: str
     scopes: frozenset[str]
     user: str | None
@@ -92,8 +90,6 @@ class Key:
 
 @dataclass
 class Token:
-    """A token for artifacts in clear, and whether it is good."""
-
     plain: str
     is_admin: bool
     is_pruned: bool = False
@@ -113,8 +109,6 @@ class Product:
 
 @dataclass
 class FirstAnswer:
-    """What a request with an Idempotency-Key was answered, and what it asked for."""
-
     asked: object
     at: datetime
     status: int
@@ -135,10 +129,9 @@ class Organisation:
     products: dict[str, Product] = field(default_factory=dict)
 
     def register(self, name: str) -> int:
-        if name in self.packages:
-            return 409
-        self.packages[name] = Package()
-        return 201
+        is_new = name not in self.packages
+        self.packages.setdefault(name, Package())
+        return 201 if is_new else 409
 
     def may_publish(self, name: str, declared: Origin | None) -> int:
         if declared is None:

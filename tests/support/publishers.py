@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from tests.stress.agreement import check_package
@@ -30,13 +31,12 @@ class Publishers:
     def __init__(self, hub: HubProcess, name: str, count: int = 4, *, again: bool = True) -> None:
         self._hub, self._again, self._over = hub, again, threading.Event()
         self.acknowledged = {f"{name}-{n}": dict[int, str]() for n in range(count)}
-        self._threads = [threading.Thread(target=self._go, args=(n,)) for n in self.acknowledged]
+        self._pool = ThreadPoolExecutor(count)
         self.strange: list[Answer] = []
         self.cut_off = 0
 
     def __enter__(self) -> Self:
-        for each in self._threads:
-            each.start()
+        self._done = [self._pool.submit(self._go, each) for each in self.acknowledged]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,13 +44,11 @@ class Publishers:
         self.join()
 
     def join(self) -> None:
-        """Wait until they have ended."""
-        for each in self._threads:
-            each.join()
+        for each in self._done:
+            each.result()
 
     @property
     def count(self) -> int:
-        """The number of acknowledged publishes."""
         return sum(map(len, self.acknowledged.values()))
 
     def more(self, count: int) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import event
 
@@ -12,14 +12,12 @@ from tests.support.hub import Hub
 
 DEADLOCK = "40P01"
 
-Result = TypeVar("Result")
 
-
-def at_once(*acts: Callable[[], Result]) -> Sequence[Result]:
+def at_once(*acts: Callable[[], Any]) -> Sequence[Any]:
     """Begin these at one moment in a thread each, and return their results."""
     start = threading.Barrier(len(acts))
 
-    def run(act: Callable[[], Result]) -> Result:
+    def run(act: Callable[[], Any]) -> Any:
         start.wait()
         return act()
 
