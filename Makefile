@@ -3,7 +3,7 @@ PYTHON ?= python3
 # Tests run in so many processes; each has servers of its own.
 PROCESSES ?= 2
 BIN := .venv/bin
-# Where tests put their files: in memory, if there is room. What hunts put stays on the disk.
+# Where tests put their files: in memory, if there is room. What long searches put stays on the disk.
 FOLDER := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 4000000 {print "/dev/shm"}')
 IN_MEMORY := $(if $(FOLDER),PYTEST_DEBUG_TEMPROOT=$(FOLDER))
 TESTS = $(IN_MEMORY) $(BIN)/pytest -n $(PROCESSES) --dist loadgroup
@@ -57,15 +57,15 @@ check: lint types imports ## all that must be green before a push: style, types,
 	$(TESTS) --durations=25 -m "not stress"
 
 backends: $(READY) ## run what can differ by database or store on PostgreSQL and S3
-	$(TESTS) --database=postgresql --store=s3 -m "backend and not stress"
+	$(TESTS) --durations=25 --database=postgresql --store=s3 -m "backend and not stress"
 
-sample: $(READY) ## run a short, fixed sample of each long search
+sample: $(READY) ## run a short, fixed sample of the long searches
 	SECONDS=2 KILLS=3 SEED=20261130 $(TESTS) --durations=25 -m "stress and not serial"
 
 stress: $(READY) ## run the long searches: faults, kills, load, fuzzing, memory (SECONDS=, KILLS=, SEED=)
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "stress and not serial"
-	$(BIN)/pytest -m serial
-	EXAMPLES=500 $(TESTS) -m hypothesis
+	$(BIN)/pytest -m "stress and serial"
+	EXAMPLES=500 $(TESTS) -m "hypothesis and not stress" $(if $(SEED),--hypothesis-seed=$(SEED))
 
 bench: $(READY) ## run every benchmark, each beside what it is compared with
 	@for each in bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done

@@ -87,6 +87,18 @@ def test_every_url_is_in_the_api_page(hub: Hub):
             assert re.search(rf"{method} [^|]*{words[-1]}|{words[-1]}`", page), (method, view.path)
 
 
+def test_every_test_that_the_page_on_testing_names_is_there():
+    page = (PROJECT / "docs" / "testing.md").read_text(encoding="utf-8")
+    rows = [line for line in page.partition("## Promises")[2].splitlines() if "::" in line]
+    assert len(rows) > 300
+    for row in rows:
+        for name in re.findall("`([^`]*::[^`]*)`", row):
+            file, *parts = name.split("::")
+            text = (PROJECT / "tests" / file).read_text(encoding="utf-8")
+            for part in parts:
+                assert re.search(rf"^ *(def|class) {part}\b", text, re.MULTILINE), name
+
+
 def run(script: str, folder: Path, **variables: str) -> str:
     environ = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **variables}
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """A feature is its folder, its tests' folder and its line: without all three the other tests pass.
 
-It takes minutes: in a sample, `test_the_application_boots_without` of the architecture stands for it.
+It takes minutes: in a sample, `test_the_application_starts_without` of the architecture stands for it.
 """
 
 import re
