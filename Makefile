@@ -60,7 +60,7 @@ backends: $(READY) ## run what can differ by database or store on PostgreSQL and
 	$(TESTS) --durations=25 --database=postgresql --store=s3 -m "backend and not stress"
 
 sample: $(READY) ## run a short, fixed sample of the long searches
-	SECONDS=2 KILLS=3 SEED=20261130 $(TESTS) --durations=25 -m "stress and not serial"
+	SECONDS=2 KILLS=3 SEED=20261130 $(BIN)/pytest -n $(PROCESSES) --dist loadgroup --durations=25 -m "stress and not serial"
 
 stress: $(READY) ## run the long searches: faults, kills, load, fuzzing, memory (SECONDS=, KILLS=, SEED=)
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "stress and not serial"
