@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.stress.backends import BucketAndDatabase, FolderAndFile, Place
+from tests.support.samples import sampled
 
 BACKENDS = ("disk+sqlite", "s3+postgresql")
 
@@ -41,15 +41,8 @@ class Budget:
         return lambda: time.monotonic() > end
 
     def points(self, points: Sequence, share: float = 1) -> Iterator:
-        """Yield all points, or in a sample as many as there is time for, at least one, shuffled."""
-        if self.seconds is None:
-            yield from points
-            return
-        end = time.monotonic() + self.seconds * share
-        for number, point in enumerate(random.Random(self.seed).sample(points, len(points))):
-            if number and time.monotonic() > end:
-                return
-            yield point
+        """Yield all points, or in a sample as many as there is time for (see `sampled`)."""
+        return sampled(points, self.seed, share)
 
 
 _searches = itertools.count(int(os.environ.get("SEED", "0")) + 1)

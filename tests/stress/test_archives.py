@@ -1,13 +1,10 @@
 """The worst archives, sent to a hub of its own process: what they cost, refused or accepted."""
 
-import os
 import random
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +16,7 @@ from tests.support.hostile.publishing import package_of
 from tests.support.memory import forget_peak, memory, seconds
 from tests.support.process import Answer, HubProcess, Wire
 from tests.support.readers import check_by_others, require_other_readers
+from tests.support.samples import sampled
 
 pytestmark = pytest.mark.stress
 
@@ -31,14 +29,6 @@ WORST = [
     for case in CASES
     if case.package and case.id.startswith(("bomb", "crowd", "quine", "self", "directory-huge"))
 ]
-
-
-def visited(them: Sequence[Any], seed: int) -> Iterator[Any]:
-    """Yield them in an order shuffled by the seed, until SECONDS are over or all were visited."""
-    end = time.monotonic() + float(os.environ.get("SECONDS", "inf"))
-    for each in random.Random(seed).sample(them, len(them)):
-        if time.monotonic() < end:
-            yield each
 
 
 @dataclass(frozen=True)
@@ -86,7 +76,7 @@ def publishing(wire: Wire, data: bytes) -> dict[str, Callable[[], Answer]]:
 def costs_of_bombs(hub: Watched, seed: int) -> Iterator[tuple[str, Answer, float, float]]:
     """Yield the name of each bomb, and what it costs to refuse it, as a package and as a page."""
     with hub.process.wire(timeout=120) as wire:
-        for case in visited(WORST, seed):
+        for case in sampled(WORST, seed):
             for publish in publishing(wire, case.make()).values():
                 yield case.id, *hub.cost(publish)
 
@@ -122,7 +112,7 @@ def test_a_million_members_are_refused_by_their_number(tmp_path: Path) -> None:
 
 def test_other_programs_read_the_same_in_all_that_is_served(tmp_path: Path, seed: int) -> None:
     require_other_readers()
-    for case in visited([case for case in CASES if case.package is None], seed):
+    for case in sampled([case for case in CASES if case.package is None], seed):
         served = tmp_path / f"{case.id}.zip"
         served.write_bytes(package_of(case.make()))
         check_by_others(served, read_zip(served.read_bytes()))
@@ -202,7 +192,7 @@ def test_what_is_as_large_as_may_be_takes_little_memory(
     tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each in a hub that nothing else has stretched."""
-    for number, name in enumerate(visited(tuple(HONEST), seed)):
+    for number, name in enumerate(sampled(tuple(HONEST), seed)):
         data = HONEST[name]()
         assert len(data) <= LIMIT
         with (

@@ -6,10 +6,9 @@ Each act returns the status that the hub must answer. Of bytes the model has onl
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 LATEST = "latest"
-ANSWERS_KEPT = timedelta(hours=72)
 FLAGS = frozenset({"maintainer", "download", "upload", "delete"})
 
 Origin = tuple[str, int]
@@ -108,14 +107,6 @@ class Product:
 
 
 @dataclass
-class FirstAnswer:
-    asked: object
-    at: datetime
-    status: int
-    body: bytes
-
-
-@dataclass
 class Organisation:
     """All that one organisation has. Of retired publications it keeps `keep` for each page."""
 
@@ -124,7 +115,6 @@ class Organisation:
     pages: dict[str, Page] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     members: set[str] = field(default_factory=set)
-    answers: dict[str, FirstAnswer] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     products: dict[str, Product] = field(default_factory=dict)
 
@@ -326,11 +316,6 @@ class Organisation:
             return 404
         self.members.remove(name)
         return 204
-
-    def first_answer(self, key: str, now: datetime) -> FirstAnswer | None:
-        """Return the first answer to an Idempotency-Key, while it is kept."""
-        found = self.answers.get(key)
-        return found if found is not None and found.at >= now - ANSWERS_KEPT else None
 
     @property
     def stored_bytes(self) -> int:

@@ -15,10 +15,12 @@ def seconds(default: float) -> float:
     return float(os.environ.get("SECONDS") or default)
 
 
-def sampled(cases: Iterable[Case], seed: int) -> Iterator[Case]:
-    """Yield the cases in an order that the seed shuffles until SECONDS have passed; without SECONDS all."""
-    shuffled, until = list(cases), time.monotonic() + seconds(math.inf)
-    random.Random(seed).shuffle(shuffled)
+def sampled(cases: Iterable[Case], seed: int, share: float = 1) -> Iterator[Case]:
+    """Yield all cases, or with SECONDS at least one and as many as a share of them has time for, shuffled."""
+    limit = seconds(math.inf)
+    shuffled, until = list(cases), time.monotonic() + limit * share
+    if limit < math.inf:
+        random.Random(seed).shuffle(shuffled)
     for each in shuffled:
         yield each
         if time.monotonic() > until:
