@@ -32,7 +32,7 @@ BOUNDARY = "5f9e2d1c-0a43-4f6b-9d55-1f9a3f6f7f10"
 
 _KEY = re.compile(r"kpf_[0-9a-f]{8}_[A-Za-z0-9_-]{49}")
 _TOKEN = re.compile(r"[0-9a-f]{48}")
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 
 
 # Below those that the system gives to connections, and for each process of the tests some of its own:
