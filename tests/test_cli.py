@@ -209,7 +209,7 @@ def test_whatever_is_wrong_with_the_ini_is_said_in_one_sentence(run, tmp_path):
         (INI + "hubrepo.typo = 1\n", "hubrepo.typo is not a setting"),
         (INI.replace("osfs", "nfs"), "hubrepo.blobs must be"),
         ("[app:main\n", "MissingSectionHeaderError"),
-        (INI.replace("egg:hubrepo", "%(nothing)s"), ""),
+        (INI.replace("egg:hubrepo", "%(nothing)s"), "InterpolationMissingOptionError"),
         (INI.replace("hub.sqlite", "hub.ini"), "hubrepo.database cannot be used"),
         (INI.replace("hub.sqlite", "hub.ini/x"), "hubrepo.database cannot be"),
     ]:

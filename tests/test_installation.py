@@ -73,6 +73,7 @@ def test_sdist_and_wheel_have_every_file_of_the_package_and_no_test(project: Pat
 
 
 def test_an_installed_wheel_serves_a_package_outside_the_project(project: Path, outside: Path):
+    """With the requirements that it names, from the package index: so they are complete."""
     (wheel,) = (project / "dist").glob("*.whl")
     run(sys.executable, "-m", "venv", "venv", cwd=outside)
     environment = outside / "venv" / "bin"

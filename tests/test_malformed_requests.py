@@ -47,6 +47,19 @@ def test_a_dozen_of_them_have_it_over_sockets_and_behind_nginx(door: Door, shape
     door.try_(shape)
 
 
+@pytest.mark.long
+def test_nginx_judges_for_itself_what_it_does_not_pass_on(server: HubProcess, nginx_is_here: None):
+    """All shapes that it answers otherwise than the hub would."""
+    own = [
+        each for each in SHAPES if (each.nginx, each.calls_behind_nginx) != (each.door, each.calls)
+    ]
+    assert len(own) > 20
+    with ExitStack() as stack:
+        door = doors(server, stack)["nginx"]
+        for shape in own:
+            door.try_(shape)
+
+
 def refused(hub: Hub, data: bytes, **settings: str) -> tuple[bytes, bytes]:
     """Return the head and the body of the answer to a request that the application never hears of."""
     with Connection(hub.wsgi, **settings) as connection:

@@ -11,7 +11,6 @@ pytestmark = pytest.mark.long
 
 
 def test_no_spelling_of_a_step_upwards_leads_anywhere(server: HubProcess) -> None:
-    ini = server.ini.read_bytes()
     with server.wire() as wire:
         for string in (
             "../../../hub.ini",
@@ -21,7 +20,8 @@ def test_no_spelling_of_a_step_upwards_leads_anywhere(server: HubProcess) -> Non
             for before in ("/", "/api/packages/", "/pages/acme/docs/"):
                 answer = wire.ask("GET", before + string)
                 assert answer.status in {400, 404}
-                assert ini not in answer.body
+                assert answer.body.startswith((b'{"detail":', b"<!doctype html>"))
+                assert b"[app:main]" not in answer.body
         assert wire.ask("GET", "/api/packages/../packages").status == 400
         assert wire.ask("GET", "/api//packages").status == 404
         assert wire.ask("GET", "/api/packages").status == 200

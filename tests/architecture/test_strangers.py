@@ -258,6 +258,10 @@ def test_nor_by_what_is_told_of_it_in_another_request(strangers: Strangers):
     for ask in (questions, questions_of_artifacts) if HAS_ARTIFACTS else (questions,):
         for pair in zip(ask(theirs), ask(nobodys), strict=True):
             strangers.ask(*pair, (name, other))
+    # All that the strangers may read of themselves, refusals in their log among it.
+    for path in ("organisation", "keys", "members", "log?limit=1000", "packages", "pages"):
+        asked = Asked("service", "GET", f"/api/{path}")
+        assert strangers.ask(asked, asked, (name, other)) == 200
 
 
 def test_an_organisation_without_pages_is_to_visitors_none(acme: Client):

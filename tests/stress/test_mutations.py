@@ -106,6 +106,8 @@ def is_noticed(mutation: Mutation) -> bool:
     with TemporaryDirectory() as name:
         folder = Path(name)
         copy_project(folder)
+        done = run_tests(folder, "-x", "-m", "not stress", *mutation.tests)
+        assert done.returncode == 0, "without the mutation: " + done.stdout[-2000:]
         file = folder / mutation.file
         text = file.read_text(encoding="utf-8")
         assert mutation.kept in text, mutation

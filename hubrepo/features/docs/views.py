@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import orjson
 from pyramid.response import Response
@@ -53,7 +54,7 @@ def show_start(context: RootResource, request: Any) -> Response:
         context["docs"]
     except KeyError:
         raise NotFound from None
-    return redirect(f"{request.script_name}/docs", 303)
+    return redirect(f"{quote(request.script_name)}/docs", 303)
 
 
 @view_config(context=OpenAPIResource, request_method="GET", permission=NO_PERMISSION_REQUIRED)

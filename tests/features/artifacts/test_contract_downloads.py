@@ -79,6 +79,16 @@ def assert_names(header, name):
 
 
 class TestParts:
+    def test_a_part_of_something_else_is_the_whole(self, filled):
+        for if_range, status in ((TAG, 206), ('"other"', 200), (f"W/{TAG}", 200)):
+            filled.get(PATH, status, headers={"Range": "bytes=0-9", "If-Range": if_range})
+        assert_refused(filled.get(PATH, 412, headers={"If-Match": '"other"'}), 412)
+        filled.get(PATH, headers={"If-Match": TAG})
+        filled.delete("/product/delete/my-lib/v1")
+        filled.put("my-lib", "v1", CONTENT[::-1])
+        part = filled.get(PATH, 200, headers={"Range": "bytes=0-9", "If-Range": TAG})
+        assert part.body == CONTENT[::-1]
+
     @pytest.mark.backend
     def test_a_part_is_206(self, filled):
         """Check 33."""

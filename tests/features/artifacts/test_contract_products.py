@@ -1,8 +1,10 @@
 """Products, and who sees them: section 5, checks 14 to 19, 36 to 38, 40 and 41."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.support.artifacts import assert_refused, kept, sha256
+from tests.support.artifacts import assert_refused, kept, sha256, with_my_lib
 from tests.support.contract import same_answer
 
 ALL_FLAGS = {"maintainer": True, "download": True, "upload": True, "delete": True}
@@ -203,3 +205,20 @@ class TestDelete:
         assert usr.versions() == ["v1"]
         adm.delete(self.PATH)
         adm.refused(404, "DELETE", self.PATH)
+
+
+@pytest.fixture(scope="module")
+def anybody(hub):
+    return with_my_lib(hub)
+
+
+@given(name=st.text(max_size=6) | st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"))
+def test_a_name_can_be_created_if_and_only_if_it_can_be_asked_for(anybody, name):
+    """Check 16."""
+    good = name != "my-lib" and name[:1].isascii() and name[:1].isalnum()
+    good = good and all(each.isascii() and (each.isalnum() or each in "._-") for each in name)
+    status = 201 if good else 409 if name == "my-lib" else 400
+    anybody.send_json("PUT", "/product/create", {"name": name}, status)
+    if good:
+        assert anybody.product(name)["name"] == name
+        anybody.delete(f"/product/delete/{name}")

@@ -48,6 +48,19 @@ class TestHeader:
             assert bodies[0] != bodies[1]
         assert adm.accessible() == [my_lib]
 
+    def test_the_token_comes_before_body_method_and_existence(self, usr):
+        stranger = usr.like(None)
+        for method, path, body in (
+            ("PATCH", "/health", b""),
+            ("POST", "/register", b"{"),
+            ("PUT", "/product/create", b"x" * 100_000),
+            ("GET", "/product/fetch/..", b""),
+            ("PUT", "/product/modify/nonsense", b""),
+            ("POST", "/product/upload", b"no form"),
+            ("GET", "/product/nope", b""),
+        ):
+            assert_refused(stranger.call(method, path, body), 401)
+
     def test_a_token_counts_in_its_own_header_alone(self, usr):
         """Check 2."""
         basic = base64.b64encode(f"token:{usr.key}".encode()).decode()

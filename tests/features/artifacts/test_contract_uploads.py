@@ -77,6 +77,9 @@ def test_a_retry_gets_the_first_answer_and_nothing_is_done_twice(acme, usr, usr2
         body, headers = multipart([NAMED[0], named, file]), {"Idempotency-Key": "k"}
         return who.call("POST", UPLOAD, body, content_type=FORM, headers=headers)
 
+    usr.put(my_lib, "v1", b"other")
+    assert_refused(again(), 409)  # which is kept as no first answer
+    usr.delete("/product/delete/my-lib/v1")
     first, second = again(), again()
     assert (first.status_int, second.status_int) == (201, 201)
     assert (first.body, first.content_type) == (second.body, second.content_type)
@@ -86,7 +89,7 @@ def test_a_retry_gets_the_first_answer_and_nothing_is_done_twice(acme, usr, usr2
     assert_refused(again(who=usr2), 403)
     assert usr.versions() == ["v1"]
     done = [each.action for each in acme.events() if each.outcome == "done"]
-    assert done.count("artifacts:upload") == 1
+    assert done.count("artifacts:upload") == 2
 
 
 @pytest.mark.usefixtures("my_lib")

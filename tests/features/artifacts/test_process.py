@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.contract import file_part, multipart, text_part
 from tests.support.process import HubProcess
 from tests.support.uploads import TokenWire, first_admin
 
@@ -31,3 +32,15 @@ def test_an_encoded_slash_deletes_nothing_and_the_log_shows_no_token(tmp_path):
         log = hub.log.read_text()
     assert (log.count("fetch/…"), log.count("prune/…")) == (3, 2)
     assert [each for each in (admin, plain) if each in log] == []
+
+
+def test_nor_below_a_prefix(tmp_path):
+    with HubProcess(tmp_path, server={"url_prefix": "/hub"}) as hub, hub.wire() as client:
+        sent = {"X-Api-Token": first_admin(hub)}
+        client.ask("PUT", "/hub/product/create", b'{"name": "my-lib"}', sent)
+        parts = [text_part("product", "my-lib"), text_part("version", "v1"), file_part(b"x")]
+        form = {**sent, "Content-Type": "multipart/form-data; boundary=frontier"}
+        assert client.ask("POST", "/hub/product/upload", multipart(parts), form).status == 201
+        for path, status in (("my-lib%2Fv1", 404), ("my-lib%2fv1/", 404), ("my-lib/v1", 204)):
+            answer = client.ask("DELETE", f"/hub/product/delete/{path}", headers=sent)
+            assert answer.status == status

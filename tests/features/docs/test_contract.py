@@ -114,9 +114,10 @@ def test_the_description_holds_nothing_of_a_tenant(hub: Hub, acme: Client):
 
 
 def test_the_start_leads_to_the_description(hub: Hub, tmp_path):
-    for prefix in ("", "/hub"):
-        answer = hub.app(SCRIPT_NAME=prefix).get(f"{prefix}/", status=303)
-        assert answer.headers["Location"] == f"{prefix}/docs"
+    for prefix, spelled in (("", ""), ("/hub", "/hub"), ("/b\u00fc ro", "/b%C3%BC%20ro")):
+        environ = {"SCRIPT_NAME": prefix.encode().decode("latin-1")}
+        answer = hub.app().get("/", extra_environ=environ, status=303)
+        assert answer.headers["Location"] == f"{spelled}/docs"
     assert hub.app().post("/", status=405).headers["Allow"] == "GET, HEAD, OPTIONS"
     both = Hub.below(tmp_path, pages_host="pages.example.net")
     assert both.app().get("/", headers={"Host": "pages.example.net"}, status=404)

@@ -168,7 +168,7 @@ class TestForks:
                 *((HEAD.format("widget") + f"\n### Version {n}\n", None) for n in (0, 4, 9**9)),
                 *(
                     (HEAD.format(n) + "\n### Version 1\n", None)
-                    for n in ("other", "../widget", "p9")
+                    for n in ("other", "../widget", "p7")
                 ),
                 ("# Package History: widget\n## Versions\n### Version ٣\n", None),
                 ("hello", None),
@@ -177,6 +177,8 @@ class TestForks:
             origin = version and {"package": "widget", "version": version}
             name = f"p{number}"
             assert widget.publish(name, zip_with(name, text))["forked_from"] == origin
+        text = HEAD.format("itself") + "\n### Version 1\n"
+        assert widget.publish("itself", zip_with("itself", text))["forked_from"] is None
 
     def test_it_is_made_in_the_history_of_the_package_and_nowhere_else(self, widget):
         text = HEAD.format("widget") + "\n### Version 1\n"

@@ -1,10 +1,13 @@
 """`Idempotency-Key`: a retry gets the first answer, and nothing is done twice: D12."""
 
+from datetime import timedelta
+
 import pytest
 
+from hubrepo.kernel.base import now
 from tests.support.archives import package_zip
 from tests.support.contract import file_part, multipart, text_part
-from tests.support.hub import Client
+from tests.support.hub import Client, Hub
 from tests.support.races import at_once
 
 PATH = "/api/packages/widget/versions"
@@ -89,9 +92,12 @@ class TestPublish:
         assert len(acme.get(PATH).json) == 1
 
     @pytest.mark.backend
-    def test_an_odd_key_never_breaks_the_hub(self, acme):
-        for key in ("", " ", "x" * 5000, "a b", "\xe9", '"', "a,b"):
-            assert publish(acme, package_zip("widget"), key=key).status_int in {201, 400}
+    def test_what_is_no_key_is_400_and_publishes_nothing(self, acme):
+        for key in ("", "a b", "x" * 256, "x" * 5000, "\xe9"):
+            assert publish(acme, package_zip("widget"), key=key).status_int == 400
+        assert acme.get("/api/packages").json == []
+        for number, key in enumerate(("x" * 255, '"', "a,b"), 1):
+            assert publish(acme, package_zip("widget"), key=key).json["version"] == number
 
 
 class TestRegister:
@@ -110,3 +116,15 @@ class TestRegister:
         for _ in range(2):
             self.register(acme, "p1", 409)
         self.register(acme, "p2", 201)
+
+
+@pytest.mark.backend
+def test_an_answer_is_known_for_so_many_hours(tmp_path):
+    hub = Hub.below(tmp_path, idempotency__keep_hours="2")
+    acme, start, data = hub.organisation(), now(), package_zip("widget")
+    for minutes, version, replayed in ((0, 1, False), (119, 1, True), (121, 2, False)):
+        hub.registry.clock = lambda minutes=minutes: start + timedelta(minutes=minutes)
+        answer = publish(acme, data)
+        assert answer.json["version"] == version
+        assert ("Idempotent-Replayed" in answer.headers) == replayed
+    hub.registry.database.close()

@@ -106,8 +106,12 @@ class TestAnswer:
         assert below.get(PAGES).json[0]["url"] == below.get(f"{PAGES}/a/b").json["url"] == url
         assert below.visit("a/b/").text == "<h1>a/b</h1>\n"
 
-    def test_a_page_may_be_called_like_a_part_of_the_hub(self, acme):
-        for path in ("api/pages", "index.html", "pages.toml"):
+    @pytest.mark.backend
+    def test_a_page_may_be_called_like_a_part_of_the_hub_and_as_the_rules_allow(self, acme):
+        for path in (
+            *("api/pages", "index.html", "pages.toml", "a/.hidden", "a/..b", "a/...", "a.", "-"),
+            *("a" * 255, "1/2/3/4/5/6/7/8"),
+        ):
             acme.publish_page(path, {"index.html": path, "docs/pages.toml": "content"})
             assert acme.get(f"{PAGES}/{path}").json["path"] == path
             assert acme.visit(f"{path}/").text == path

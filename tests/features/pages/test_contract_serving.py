@@ -93,6 +93,14 @@ def site(hub):
 
 
 class TestFolders:
+    def test_a_file_may_become_a_folder_and_back(self, acme):
+        acme.publish_page("p", {"a": "file"})
+        assert fetch(acme, "p/a").text == "file"
+        acme.publish_page("p", {"a/index.html": "folder"})
+        assert fetch(acme, "p/a").status_int == 308
+        acme.send_json("POST", f"{PAGES}/p/rollback", {"publication": 1})
+        assert fetch(acme, "p/a").text == "file"
+
     def test_a_folder_is_its_index(self, site):
         for path, text in (("p/", "<h1>i</h1>"), ("p/d/", "d")):
             response = fetch(site, path)
@@ -545,6 +553,7 @@ class TestDates:
             for second in (100.2, 100.5):
                 set_clock(client, second)
                 dates |= {fetch(client, "p/a.txt").headers.get("Last-Modified")} - {None}
+            assert dates
             set_clock(client, 100.5 + gap)
             SWAPS[how](client)
             for later in (0, 0.4, 1, 10):
@@ -553,6 +562,15 @@ class TestDates:
                     assert fetch(client, "p/a.txt", If_Modified_Since=date).status_int == 200
                 now = fetch(client, "p/a.txt").headers.get("Last-Modified")
                 assert now is None or now not in dates
+
+    def test_if_range_with_a_date_of_before_gets_all_of_the_new(self, frozen):
+        frozen.publish_page("p", {"a.txt": "old content"})
+        set_clock(frozen, 30)
+        date = fetch(frozen, "p/a.txt").headers["Last-Modified"]
+        assert fetch(frozen, "p/a.txt", Range="bytes=0-2", If_Range=date).status_int == 206
+        frozen.publish_page("p", {"a.txt": "new content"})
+        response = fetch(frozen, "p/a.txt", Range="bytes=0-2", If_Range=date)
+        assert (response.status_int, response.text) == (200, "new content")
 
     def test_ten_swaps_within_a_second_are_ten_states_and_none_is_in_the_future(self, frozen):
         seen = set()

@@ -194,7 +194,7 @@ def test_boto_is_not_installed(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_boto)
-    assert refused("s3://bucket") == "hubrepo.blobs needs a driver: pip install hubrepo[s3]"
+    assert refused("s3://bucket") == "hubrepo.blobs needs a driver: pip install '.[s3]'"
 
 
 @pytest.mark.long

@@ -1,18 +1,21 @@
 """Every database is brought up to date, once, to what the models say."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from subprocess import PIPE, Popen
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from hubrepo.kernel.accounts import Organisation, User
 from hubrepo.kernel.base import Misconfigured, new_guid, now
 from hubrepo.kernel.blobs import Blob
 from hubrepo.kernel.db import Base, Database, is_current, upgrade
+from hubrepo.kernel.db.migrations import MIGRATION_LOCK
+from tests.support.publishers import until
 
 UPGRADE = """
 import sys
@@ -107,3 +110,21 @@ def test_hubs_that_start_at_one_moment_migrate_once(empty, fresh, migrations):
         assert other.communicate()[1] == ""
     assert other.returncode == 0
     assert is_current(fresh, migrations)
+
+
+@pytest.mark.long
+def test_a_hub_waits_for_another_one_that_migrates(postgresql, migrations):
+    url = postgresql.fresh()
+    mine, other = Database(url), Database(url)
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    with ThreadPoolExecutor(1) as pool:
+        with mine.engine.begin() as holder:
+            holder.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            done = pool.submit(upgrade, other, migrations)
+            until(lambda: holder.scalar(waiting) or done.done())
+            assert not done.done()
+        done.result()
+    assert is_current(mine, migrations)
+    mine.close()
+    other.close()
+    postgresql.drop(url)

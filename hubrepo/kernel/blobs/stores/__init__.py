@@ -64,7 +64,7 @@ def _s3_store(url: str, line: str) -> tuple[Store, str]:
     except ModuleNotFoundError as error:
         if error.name not in _DRIVER:
             raise
-        raise Misconfigured(f"{line} needs a driver: pip install hubrepo[s3]") from error
+        raise Misconfigured(f"{line} needs a driver: pip install '.[s3]'") from error
     try:
         address = S3Address.parse(url)
     except WrongAddress as error:
