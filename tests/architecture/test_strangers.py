@@ -43,7 +43,7 @@ TOKENS = ("admin token", "token") if HAS_ARTIFACTS else ()
 # What is a stranger's own in an answer: keys, digests, ids, names, moments, and sizes.
 OWN = re.compile(
     rb"""kpf_\w{8}(_[\w-]{43,})?|"prefix":"\w{8}"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"""
-    rb"""|\b[0-9a-f]{12,64}\b|\b(org|thing)-\d+|\d{4}-\d\d-\d\dT[\d:.]+Z|cursor=[\w-]+"""
+    rb"""|\b[0-9a-f]{12,64}\b|\b(org|ORG|thing)-\d+|\d{4}-\d\d-\d\dT[\d:.]+Z|cursor=[\w-]+"""
     rb"""|"(size|stored_bytes)":\d+|'Content-Length', '\d+'"""
 )
 
