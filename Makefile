@@ -62,10 +62,12 @@ backends: $(READY) ## run what can differ by database or store on PostgreSQL and
 sample: $(READY) ## run a short, fixed sample of the long searches
 	SECONDS=2 KILLS=3 SEED=20261130 $(BIN)/pytest -n $(PROCESSES) --dist loadgroup --durations=25 -m "stress and not serial"
 
+# A whole search may take longer than a test that hangs is given elsewhere.
+SEARCH = $(BIN)/pytest -o faulthandler_timeout=0
 stress: $(READY) ## run the long searches: faults, kills, load, fuzzing, memory (SECONDS=, KILLS=, SEED=)
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup -m "stress and not serial"
-	$(BIN)/pytest -m "stress and serial"
-	EXAMPLES=500 $(TESTS) -m "hypothesis and not stress" $(if $(SEED),--hypothesis-seed=$(SEED))
+	$(SEARCH) -n $(PROCESSES) --dist loadgroup -m "stress and not serial"
+	$(SEARCH) -m serial
+	EXAMPLES=500 $(SEARCH) -n $(PROCESSES) --dist loadgroup -m "hypothesis and not stress" $(if $(SEED),--hypothesis-seed=$(SEED))
 
 bench: $(READY) ## run every benchmark, each beside what it is compared with
 	@for each in bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
