@@ -59,9 +59,13 @@ def missing() -> str | None:
 
 
 class PostgreSQL:
-    """A server that runs while its `with` block does, and no longer than this process."""
+    """A server that runs while its `with` block does, and no longer than this process.
 
-    def __init__(self) -> None:
+    `settings` take the place of its usual ones.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = {**_SETTINGS, **settings}
         found = programs()
         assert found is not None, missing()
         self._bin = found
@@ -111,7 +115,7 @@ class PostgreSQL:
             "initdb", "-D", str(self._data), "-U", _USER, "--pwfile", str(secret),
             "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", *newer, "--no-sync",
         )  # fmt: skip
-        lines = "".join(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
+        lines = "".join(f"{name} = '{value}'\n" for name, value in self._settings.items())
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(f"{lines}port = {self.port}\n")
 
